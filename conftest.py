@@ -9,8 +9,14 @@ import os
 import sys
 from pathlib import Path
 
+import django
+
 ROOT = str(Path(__file__).parent)
 if ROOT not in sys.path:
     sys.path.append(ROOT)
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+# The settings are named here, and the name is taken back: pytest-django, in this process and in each worker of
+# pytest-xdist, would look for it before the lines above have run. A test that starts a process names them itself.
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+django.setup()
+del os.environ["DJANGO_SETTINGS_MODULE"]
