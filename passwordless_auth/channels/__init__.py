@@ -1,0 +1,22 @@
+"""How a message leaves: one file per kind. Chosen by ``PASSWORDLESS_AUTH_CHANNELS``."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from ..conf import settings
+from .base import Channel, Message, Receipt, Rejected, Retryable
+
+__all__ = ["Channel", "Message", "Receipt", "Rejected", "Retryable", "channel"]
+
+
+def channel(alias: str) -> Channel:
+    """The channel that the settings give this name. Raises ``ImproperlyConfigured`` when they give none."""
+    try:
+        wanted = settings.CHANNELS[alias]
+        backend = import_string(wanted["BACKEND"])
+    except (KeyError, ImportError) as error:
+        raise ImproperlyConfigured(f"PASSWORDLESS_AUTH_CHANNELS has no usable channel {alias!r}: {error}") from error
+    made: Channel = backend(**wanted.get("OPTIONS", {}))
+    return made

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is sent. ``idempotency_key`` is the same for every attempt to send one Delivery."""
+
+    to: str
+    subject: str
+    text: str = field(repr=False)
+    html: str = field(repr=False)
+    language: str
+    idempotency_key: str
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The provider has taken the message. ``provider_id``: what it calls it, "" when it does not say."""
+
+    provider_id: str = ""
+
+
+class Retryable(Exception):
+    """Not this time: busy, unreachable, too slow. The text is shown to administrators and holds no address or code."""
+
+
+class Rejected(Exception):
+    """Never: the provider refuses this message for good."""
+
+
+class Channel:
+    """A way for a message to leave."""
+
+    def send(self, message: Message) -> Receipt:
+        """Hand the message over. Raises :class:`Retryable` or :class:`Rejected`."""
+        raise NotImplementedError

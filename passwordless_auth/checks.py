@@ -1,0 +1,377 @@
+"""System checks: what is wrong or dangerous in the settings, with a stable id and a hint each.
+
+``E…`` would not work or would not be safe. ``W0…`` may surprise. ``W1…`` (``check --deploy``) is weaker than the
+project's security rules allow. ``W2…`` and ``E2…`` look into the database (``check --database default``).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.apps import apps
+from django.conf import settings as django_settings
+from django.contrib.auth import get_user_model
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError
+from django.urls import NoReverseMatch, reverse
+from django.utils.module_loading import import_string
+
+from . import channels, throttling
+from .conf import settings
+from .derivation import ALPHABETS
+from .models import Challenge, Identity, Level, SignIn
+from .policies import Policy
+
+Message = checks.CheckMessage
+
+#: Session engines whose sessions can be ended from elsewhere. (signed_cookies live in the browser.)
+ENGINES: Final = {f"django.contrib.sessions.backends.{name}" for name in ("db", "cached_db", "cache", "file")}
+#: Caches that lose sessions or keep them in one process.
+CACHES_OF_ONE_PROCESS: Final = {
+    "django.core.cache.backends.locmem.LocMemCache",
+    "django.core.cache.backends.dummy.DummyCache",
+}
+METHODS: Final = ("magic_link", "one_time_code")
+SENDERS: Final = ("thread", "tasks", "inline")
+LIMITS: Final = (
+    "LIMIT_SENDS_PER_ADDRESS",
+    "LIMIT_SENDS_PER_KNOWN_BROWSER",
+    "LIMIT_STARTS_PER_IP",
+    "LIMIT_FAILURES_PER_IP",
+    "LIMIT_FAILURES_PER_ACCOUNT",
+)
+
+
+def _error(number: int, text: str, hint: str) -> Message:
+    return checks.Error(text, hint=hint, id=f"passwordless_auth.E{number:03}")
+
+
+def _warning(number: int, text: str, hint: str) -> Message:
+    return checks.Warning(text, hint=hint, id=f"passwordless_auth.W{number:03}")
+
+
+def check_base_url(**_kwargs: Any) -> Iterator[Message]:
+    hint = "Set PASSWORDLESS_AUTH_BASE_URL to scheme and host, such as 'https://example.com'."
+    try:
+        url = urlsplit(settings.BASE_URL)
+    except (ImproperlyConfigured, ValueError):
+        yield _error(1, "PASSWORDLESS_AUTH_BASE_URL is missing.", hint)
+        return
+    if url.scheme not in {"http", "https"} or not url.hostname or url.path or url.query or url.fragment:
+        yield _error(1, "PASSWORDLESS_AUTH_BASE_URL is not scheme and host alone.", hint)
+
+
+def check_secret_keys(**_kwargs: Any) -> Iterator[Message]:
+    hint = (
+        "Set PASSWORDLESS_AUTH_SECRET_KEYS = [('2026-11', '…')] with at least 32 random characters, for example from "
+        '`python -c "import secrets; print(secrets.token_urlsafe(48))"`, and keep it out of the repository.'
+    )
+    try:
+        keys = settings.SECRET_KEYS
+    except (ImproperlyConfigured, TypeError, ValueError):
+        yield _error(2, "PASSWORDLESS_AUTH_SECRET_KEYS is missing, or not a list of (key_id, key).", hint)
+        return
+    if any(len(key) < 32 for _key_id, key in keys):
+        yield _error(3, "A key in PASSWORDLESS_AUTH_SECRET_KEYS is shorter than 32 characters.", hint)
+    ids = [key_id for key_id, _key in keys]
+    if len(set(ids)) != len(ids) or any(not key_id or len(key_id) > 64 or ":" in key_id for key_id in ids):
+        yield _error(
+            4,
+            "The key ids in PASSWORDLESS_AUTH_SECRET_KEYS are not distinct names of 1 to 64 characters.",
+            "Give every key an id of its own, without a colon, and never use an id for a second key.",
+        )
+
+
+def check_choices(**_kwargs: Any) -> Iterator[Message]:
+    for name, allowed in (
+        ("SIGN_UP", ("open", "closed")),
+        ("SENDER", SENDERS),
+        ("CODE_ALPHABET", tuple(ALPHABETS)),
+        ("LEVEL_FOR_STAFF", tuple(Level.values)),
+    ):
+        if getattr(settings, name) not in allowed:
+            yield _error(
+                5, f"PASSWORDLESS_AUTH_{name} is {getattr(settings, name)!r}.", f"Use one of {', '.join(allowed)}."
+            )
+    if not settings.METHODS or not set(settings.METHODS) <= set(METHODS):
+        yield _error(
+            6, "PASSWORDLESS_AUTH_METHODS is empty or names a method that is not there.", f"Use {', '.join(METHODS)}."
+        )
+    if Level(Level.SINGLE).rank < _rank(settings.LEVEL_FOR_STAFF):
+        yield _error(
+            7,
+            "PASSWORDLESS_AUTH_LEVEL_FOR_STAFF asks for a level that no installed method reaches.",
+            "No member of staff could sign in. Use 'single'.",
+        )
+
+
+def _rank(level: str) -> int:
+    return Level(level).rank if level in Level.values else 0
+
+
+def check_numbers(**_kwargs: Any) -> Iterator[Message]:
+    for name, least in (
+        ("CODE_LIFETIME", 1),
+        ("LINK_LIFETIME", 1),
+        ("CODE_LENGTH", 4),
+        ("CODE_TRIES", 1),
+        ("NEW_KEY_DELAY", 0),
+        ("TRUSTED_PROXY_COUNT", 0),
+        ("SESSION_IDLE", 60),
+        ("SESSION_LIFETIME", 60),
+        ("STEP_UP_LIFETIME", 30),
+        ("RETENTION_CHALLENGES", 0),
+        ("RETENTION_REQUESTERS", 0),
+        ("RETENTION_EVENTS", 0),
+        ("RETENTION_KNOWN_BROWSERS", 0),
+    ):
+        try:
+            wrong = getattr(settings, name) < least
+        except (TypeError, ValueError):
+            wrong = True
+        if wrong:
+            yield _error(8, f"PASSWORDLESS_AUTH_{name} is not a number of at least {least}.", "Correct the number.")
+
+
+def check_policy_and_channels(**_kwargs: Any) -> Iterator[Message]:
+    try:
+        policy = import_string(settings.POLICY)
+        if not issubclass(policy, Policy):
+            raise TypeError("it is not a subclass of passwordless_auth.policies.Policy")
+    except (ImportError, TypeError) as error:
+        yield _error(9, f"PASSWORDLESS_AUTH_POLICY can't be used: {error}.", "Name a subclass of Policy.")
+    try:
+        channels.channel("email")
+    except (ImproperlyConfigured, TypeError) as error:
+        yield _error(10, str(error), "Set PASSWORDLESS_AUTH_CHANNELS['email'] to {'BACKEND': …, 'OPTIONS': {…}}.")
+
+
+def check_limits(**_kwargs: Any) -> Iterator[Message]:
+    for name in LIMITS:
+        try:
+            throttling.parse(getattr(settings, name))
+        except ImproperlyConfigured as error:
+            yield _error(11, f"PASSWORDLESS_AUTH_{name}: {error}", "Write limits as '1/60s,5/15m,10/d', or '' for off.")
+    store = settings.LIMIT_STORE
+    if store == "database":
+        return
+    backend = django_settings.CACHES.get(store, {}).get("BACKEND")
+    if backend not in throttling.CACHES_THAT_COUNT:
+        yield _error(
+            12,
+            f"PASSWORDLESS_AUTH_LIMIT_STORE is {store!r}, which is not a cache whose counting can be relied on.",
+            "Use 'database', or the alias of a Redis cache in CACHES.",
+        )
+
+
+def check_sessions(**_kwargs: Any) -> Iterator[Message]:
+    engine = django_settings.SESSION_ENGINE
+    if not _is_known_engine(engine):
+        yield _error(
+            13,
+            f"Sessions of the engine {engine} can't be ended from elsewhere.",
+            "Use one of Django's engines db, cached_db, cache or file: signing out must work on the server.",
+        )
+        return
+    if engine.endswith((".cache", ".cached_db")):
+        backend = django_settings.CACHES.get(django_settings.SESSION_CACHE_ALIAS, {}).get("BACKEND")
+        if backend in CACHES_OF_ONE_PROCESS and engine.endswith(".cache"):
+            yield _error(
+                14,
+                "Sessions are kept in a cache that loses them, or that only one process sees.",
+                "Point SESSION_CACHE_ALIAS to a shared cache such as Redis, or use the session engine db.",
+            )
+
+
+def _is_known_engine(engine: str) -> bool:
+    """One of Django's, or built on one: a host may add columns to its sessions."""
+    if engine in ENGINES:
+        return True
+    try:
+        store = import_string(f"{engine}.SessionStore")
+        known = tuple(import_string(f"{name}.SessionStore") for name in sorted(ENGINES))
+    except ImportError:
+        return False
+    return issubclass(store, known)
+
+
+def check_wiring(**_kwargs: Any) -> Iterator[Message]:
+    ours = "passwordless_auth.middleware.SignInMiddleware"
+    middleware = list(django_settings.MIDDLEWARE)
+    if ours not in middleware:
+        yield _error(15, f"{ours} is not in MIDDLEWARE.", "Add it at the end.")
+    else:
+        before = ("SessionMiddleware", "AuthenticationMiddleware")
+        later = [path for path in middleware[middleware.index(ours) :] if path.endswith(before)]
+        if later:
+            yield _error(15, f"{ours} comes before {later[0]}.", "Move it behind Django's own, to the end.")
+    if "passwordless_auth.backends.SignInBackend" not in django_settings.AUTHENTICATION_BACKENDS:
+        yield _error(
+            16,
+            "passwordless_auth.backends.SignInBackend is not in AUTHENTICATION_BACKENDS.",
+            "Add it: sessions that it made would not be recognised.",
+        )
+    if not apps.is_installed("django_otp"):
+        yield _error(17, "django_otp is not in INSTALLED_APPS.", "Add it before passwordless_auth.")
+    try:
+        reverse("passwordless_auth:login")
+    except NoReverseMatch:
+        yield _error(
+            18, "The URLs are missing.", 'Add path("", include("passwordless_auth.urls")) to the root URLconf.'
+        )
+
+
+def check_sender(**_kwargs: Any) -> Iterator[Message]:
+    if settings.SENDER == "tasks":
+        yield from _check_tasks()
+    elif settings.SENDER == "thread":
+        uwsgi = sys.modules.get("uwsgi")
+        if uwsgi is not None and not getattr(uwsgi, "opt", {}).get("enable-threads"):
+            yield _warning(
+                19,
+                "uWSGI runs without threads: the background sender would never send.",
+                "Start it with --enable-threads, or set PASSWORDLESS_AUTH_SENDER to 'tasks'.",
+            )
+        if os.environ.get("AWS_LAMBDA_FUNCTION_NAME") or os.environ.get("K_SERVICE"):
+            yield _warning(
+                20,
+                "This looks like a serverless host, which stops between requests: messages may leave late.",
+                "Set PASSWORDLESS_AUTH_SENDER to 'tasks', and run passwordless_send on a schedule.",
+            )
+
+
+def _check_tasks() -> Iterator[Message]:
+    if importlib.util.find_spec("django.tasks") is None and importlib.util.find_spec("django_tasks") is None:
+        yield _error(
+            21,
+            "PASSWORDLESS_AUTH_SENDER is 'tasks', but there is no task framework.",
+            "Use Django 6 or newer, or install passwordless-auth[tasks].",
+        )
+        return
+    default = getattr(django_settings, "TASKS", {}).get("default", {}).get("BACKEND", "")
+    if not default or default.endswith("ImmediateBackend"):
+        yield _warning(
+            22,
+            "The default task backend is immediate: messages are sent within the request.",
+            "A hanging mail server would keep people waiting. Configure TASKS with a queue and a worker.",
+        )
+
+
+def check_deployment(**_kwargs: Any) -> Iterator[Message]:
+    def weak(number: int, text: str, hint: str = "See the security page of the documentation.") -> Message:
+        return _warning(number, text, hint)
+
+    https = str(getattr(django_settings, "PASSWORDLESS_AUTH_BASE_URL", "")).startswith("https://")
+    if not https:
+        yield weak(101, "PASSWORDLESS_AUTH_BASE_URL is not https: links and cookies can be read on the way.")
+    for number, name, limit in (
+        (102, "CODE_LIFETIME", 600),
+        (103, "LINK_LIFETIME", 600),
+        (104, "CODE_TRIES", 5),
+        (105, "SESSION_LIFETIME", 30 * 86400),
+        (106, "STEP_UP_LIFETIME", 900),
+    ):
+        if getattr(settings, name) > limit:
+            yield weak(number, f"PASSWORDLESS_AUTH_{name} is above {limit}.")
+    if settings.CODE_LENGTH * math.log2(len(ALPHABETS.get(settings.CODE_ALPHABET, "01"))) < 6 * math.log2(10):
+        yield weak(107, "Codes have less than the 20 bits that NIST SP 800-63B-4 asks for.")
+    for name in LIMITS:
+        if not getattr(settings, name):
+            yield weak(108, f"PASSWORDLESS_AUTH_{name} is off.")
+    if any(limit.count > 100 for limit in _limits("LIMIT_FAILURES_PER_ACCOUNT")):
+        yield weak(109, "PASSWORDLESS_AUTH_LIMIT_FAILURES_PER_ACCOUNT allows more than 100 guesses.")
+    if settings.SENDER == "inline":
+        yield weak(110, "PASSWORDLESS_AUTH_SENDER is 'inline': messages are sent within the request.")
+    if django_settings.SESSION_COOKIE_SAMESITE not in {"Lax", "Strict"} or not django_settings.SESSION_COOKIE_HTTPONLY:
+        yield weak(111, "The session cookie is not HttpOnly with SameSite Lax or Strict.")
+    if https and not (django_settings.SESSION_COOKIE_SECURE and django_settings.CSRF_COOKIE_SECURE):
+        yield weak(112, "SESSION_COOKIE_SECURE or CSRF_COOKIE_SECURE is off.")
+    if https and not django_settings.SESSION_COOKIE_NAME.startswith("__Host-"):
+        yield weak(
+            113,
+            "The session cookie's name does not begin with '__Host-'.",
+            "Set SESSION_COOKIE_NAME = '__Host-sessionid': then no other host of the domain can plant one.",
+        )
+    if django_settings.SESSION_COOKIE_DOMAIN:
+        yield weak(114, "SESSION_COOKIE_DOMAIN shares the session with every host of the domain.")
+
+
+def _limits(name: str) -> Sequence[throttling.Limit]:
+    try:
+        return throttling.parse(getattr(settings, name))
+    except ImproperlyConfigured:
+        return ()
+
+
+def check_keys_in_use(databases: Sequence[str] | None = None, **_kwargs: Any) -> Iterator[Message]:
+    """Refuse to drop a key that rows still name: their sessions could not be ended any more."""
+    if not databases or "default" not in databases:
+        return
+    try:
+        kept = {key_id for key_id, _key in settings.SECRET_KEYS}
+        sealed = SignIn.objects.live().exclude(session_key_sealed="")
+        for key_id in kept:
+            sealed = sealed.exclude(session_key_sealed__startswith=f"{key_id}:")
+        dropped = sealed.exists() or Challenge.objects.filter(state="open").exclude(key_id__in=kept).exists()
+    except (DatabaseError, ImproperlyConfigured, ValueError, TypeError):
+        return
+    if dropped:
+        yield _error(
+            201,
+            "Rows name a key that PASSWORDLESS_AUTH_SECRET_KEYS no longer has.",
+            "Put the key back at the end of the list until its rows have ended (SESSION_LIFETIME), then drop it.",
+        )
+
+
+def check_unimported_users(databases: Sequence[str] | None = None, **_kwargs: Any) -> Iterator[Message]:
+    if not databases or "default" not in databases:
+        return
+    model = get_user_model()
+    field = getattr(model, "EMAIL_FIELD", "email")
+    try:
+        known = Identity.objects.filter(is_primary=True).values("user")
+        left = model._default_manager.exclude(**{field: ""}).exclude(pk__in=known).count()
+    except (DatabaseError, LookupError, TypeError, ValueError):  # no such field, or no tables yet
+        return
+    if left:
+        yield _warning(
+            202,
+            f"{left} users have an e-mail address that is not imported.",
+            "Run `manage.py passwordless_import_identities --dry-run`, then without --dry-run.",
+        )
+
+
+_CHECKS: Final[Iterable[Callable[..., Iterator[Message]]]] = (
+    check_base_url,
+    check_secret_keys,
+    check_choices,
+    check_numbers,
+    check_policy_and_channels,
+    check_limits,
+    check_sessions,
+    check_wiring,
+    check_sender,
+)
+
+
+def register_all() -> None:
+    for check in _CHECKS:
+        checks.register(_listed(check), checks.Tags.security)
+    checks.register(_listed(check_deployment), checks.Tags.security, deploy=True)
+    for check in (check_keys_in_use, check_unimported_users):
+        checks.register(_listed(check), checks.Tags.database)
+
+
+def _listed(check: Callable[..., Iterator[Message]]) -> Callable[..., list[Message]]:
+    def run(**kwargs: Any) -> list[Message]:
+        return list(check(**kwargs))
+
+    run.__name__ = check.__name__
+    return run

@@ -1,0 +1,222 @@
+"""The settings: one typed property each, read at use, so that ``override_settings`` works everywhere.
+
+Every setting is named ``PASSWORDLESS_AUTH_`` and the property's name. Defaults and limits come from the project's
+security rules; ``manage.py check`` reports values that are wrong, ``check --deploy`` those weaker than the limits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.conf import global_settings
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+
+PREFIX: Final = "PASSWORDLESS_AUTH_"
+
+#: When this process began: a new secret key issues only after every process has had time to learn it.
+_PROCESS_STARTED: Final = time.monotonic()
+
+
+class Settings:
+    """Reads ``PASSWORDLESS_AUTH_*`` from Django's settings; use the instance ``passwordless_auth.conf.settings``."""
+
+    def _get(self, name: str, default: Any) -> Any:
+        return getattr(django_settings, PREFIX + name, default)
+
+    # -- where and who we are
+
+    @property
+    def BASE_URL(self) -> str:
+        """Scheme and host under which people reach this site, such as ``"https://example.com"``. Required: links in
+        messages are built from it alone, never from a request's headers."""
+        value = self._get("BASE_URL", None)
+        if not value:
+            raise ImproperlyConfigured("PASSWORDLESS_AUTH_BASE_URL is not set, such as 'https://example.com'.")
+        return str(value).rstrip("/")
+
+    @property
+    def SITE_NAME(self) -> str:
+        """The name that pages and messages use for this site. Default: the host of ``BASE_URL``."""
+        return str(self._get("SITE_NAME", None) or urlsplit(self.BASE_URL).hostname or self.BASE_URL)
+
+    @property
+    def SECRET_KEYS(self) -> Sequence[tuple[str, str]]:
+        """List of ``(key_id, key)``, newest first; each key at least 32 characters. Required. Codes and links are
+        derived from them. To rotate, put a new pair first and keep the old ones (see ``NEW_KEY_DELAY``)."""
+        value = self._get("SECRET_KEYS", None)
+        if not value:
+            raise ImproperlyConfigured("PASSWORDLESS_AUTH_SECRET_KEYS is not set: a list of (key_id, key) pairs.")
+        return [(str(key_id), str(key)) for key_id, key in value]
+
+    @property
+    def NEW_KEY_DELAY(self) -> int:
+        """Seconds after a process' start before the first of several ``SECRET_KEYS`` issues: until then it only
+        verifies, so that processes that still run with the old list are never handed what they can't check."""
+        return int(self._get("NEW_KEY_DELAY", 600))
+
+    @property
+    def issuing_key_id(self) -> str:
+        keys = self.SECRET_KEYS
+        settled = len(keys) == 1 or time.monotonic() - _PROCESS_STARTED >= self.NEW_KEY_DELAY
+        return keys[0][0] if settled else keys[1][0]
+
+    # -- who may sign in, and how
+
+    @property
+    def SIGN_UP(self) -> str:
+        """``"open"``: the first sign-in with a new address makes an account. ``"closed"``: it does not, and the
+        message says so."""
+        return str(self._get("SIGN_UP", "open"))
+
+    @property
+    def METHODS(self) -> Sequence[str]:
+        """Names of the methods that may be used: ``"magic_link"`` and ``"one_time_code"``."""
+        return list(self._get("METHODS", ["magic_link", "one_time_code"]))
+
+    @property
+    def POLICY(self) -> str:
+        """Dotted path of the :class:`~passwordless_auth.policies.Policy` that decides what differs by host."""
+        return str(self._get("POLICY", "passwordless_auth.policies.Policy"))
+
+    @property
+    def LEVEL_FOR_STAFF(self) -> str:
+        """The level that a member of staff must reach to sign in: ``"single"`` (link or code)."""
+        return str(self._get("LEVEL_FOR_STAFF", "single"))
+
+    # -- messages
+
+    @property
+    def CHANNELS(self) -> Mapping[str, Mapping[str, Any]]:
+        """How messages leave, as ``{"email": {"BACKEND": dotted path, "OPTIONS": {…}}}``."""
+        return dict(self._get("CHANNELS", {"email": {"BACKEND": "passwordless_auth.channels.email.EmailChannel"}}))
+
+    @property
+    def SENDER(self) -> str:
+        """Who sends: ``"thread"`` (a background thread of this process), ``"tasks"`` (Django Tasks) or ``"inline"``
+        (within the request, for tests)."""
+        return str(self._get("SENDER", "thread"))
+
+    @property
+    def CODE_IN_SUBJECT(self) -> bool:
+        """Whether the subject of a mail begins with the code, so that a phone's notification shows it."""
+        return bool(self._get("CODE_IN_SUBJECT", True))
+
+    # -- codes and links
+
+    @property
+    def CODE_LIFETIME(self) -> int:
+        """Seconds that a code works."""
+        return int(self._get("CODE_LIFETIME", 300))
+
+    @property
+    def LINK_LIFETIME(self) -> int:
+        """Seconds that a magic link works."""
+        return int(self._get("LINK_LIFETIME", 300))
+
+    @property
+    def CODE_LENGTH(self) -> int:
+        """Characters of a code."""
+        return int(self._get("CODE_LENGTH", 6))
+
+    @property
+    def CODE_ALPHABET(self) -> str:
+        """``"digits"``, or ``"letters"``: the twenty that can't be confused (RFC 8628 §6.1)."""
+        return str(self._get("CODE_ALPHABET", "digits"))
+
+    @property
+    def CODE_TRIES(self) -> int:
+        """Wrong codes after which a message is dead."""
+        return int(self._get("CODE_TRIES", 3))
+
+    # -- limits: "count/window, …" with s, m, h or d; "" is off
+
+    @property
+    def LIMIT_SENDS_PER_ADDRESS(self) -> str:
+        """Messages to one address asked for by browsers that have never signed in to it."""
+        return str(self._get("LIMIT_SENDS_PER_ADDRESS", "1/60s,5/15m,10/d"))
+
+    @property
+    def LIMIT_SENDS_PER_KNOWN_BROWSER(self) -> str:
+        """Messages to one address asked for by one browser that has signed in to it before: a budget of its own, so
+        that nobody else can use it up."""
+        return str(self._get("LIMIT_SENDS_PER_KNOWN_BROWSER", "1/60s,5/15m,10/d"))
+
+    @property
+    def LIMIT_STARTS_PER_IP(self) -> str:
+        """Sign-ins asked for from one IP address (IPv6: one /64 network)."""
+        return str(self._get("LIMIT_STARTS_PER_IP", "50/h"))
+
+    @property
+    def LIMIT_FAILURES_PER_IP(self) -> str:
+        """Wrong codes and links from one IP address (IPv6: one /64 network)."""
+        return str(self._get("LIMIT_FAILURES_PER_IP", "20/10m"))
+
+    @property
+    def LIMIT_FAILURES_PER_ACCOUNT(self) -> str:
+        """Wrong codes for one address from browsers that are strangers to it. Beyond it, messages to the address
+        carry the link only."""
+        return str(self._get("LIMIT_FAILURES_PER_ACCOUNT", "10/h,20/d"))
+
+    @property
+    def LIMIT_STORE(self) -> str:
+        """Where limits count: ``"database"``, or the alias of a Redis cache in ``CACHES``."""
+        return str(self._get("LIMIT_STORE", "database"))
+
+    @property
+    def TRUSTED_PROXY_COUNT(self) -> int:
+        """How many proxies in front of this site append to ``X-Forwarded-For``. 0: the header is ignored."""
+        return int(self._get("TRUSTED_PROXY_COUNT", 0))
+
+    # -- sessions
+
+    @property
+    def SESSION_IDLE(self) -> int:
+        """Seconds without a request after which a session ends."""
+        return int(self._get("SESSION_IDLE", 12 * 3600))
+
+    @property
+    def SESSION_LIFETIME(self) -> int:
+        """Seconds after the sign-in at which a session ends in any case."""
+        return int(self._get("SESSION_LIFETIME", 30 * 86400))
+
+    @property
+    def STEP_UP_LIFETIME(self) -> int:
+        """Seconds for which a proof counts as recent (``recent_sign_in_required``)."""
+        return int(self._get("STEP_UP_LIFETIME", 600))
+
+    # -- how long rows stay (passwordless_purge)
+
+    @property
+    def RETENTION_CHALLENGES(self) -> int:
+        """Seconds that challenges and their deliveries are kept after they ran out."""
+        return int(self._get("RETENTION_CHALLENGES", 86400))
+
+    @property
+    def RETENTION_REQUESTERS(self) -> int:
+        """Seconds that ended sign-ins, and IP addresses and user agents anywhere, are kept."""
+        return int(self._get("RETENTION_REQUESTERS", 90 * 86400))
+
+    @property
+    def RETENTION_EVENTS(self) -> int:
+        """Seconds that events are kept."""
+        return int(self._get("RETENTION_EVENTS", 365 * 86400))
+
+    @property
+    def RETENTION_KNOWN_BROWSERS(self) -> int:
+        """Seconds after its last sign-in that a browser stays known to an account."""
+        return int(self._get("RETENTION_KNOWN_BROWSERS", 400 * 86400))
+
+
+settings = Settings()
+
+
+def take_over_login_urls() -> None:
+    """Where the host left ``LOGIN_URL`` and ``LOGIN_REDIRECT_URL`` at Django's defaults, let them mean our pages, so
+    that ``login_required`` works without another setting. Called once, when the app is ready."""
+    for name, ours in (("LOGIN_URL", "passwordless_auth:login"), ("LOGIN_REDIRECT_URL", "passwordless_auth:account")):
+        if getattr(django_settings, name) == getattr(global_settings, name):
+            setattr(django_settings, name, ours)

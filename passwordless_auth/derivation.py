@@ -1,0 +1,147 @@
+"""The only file that derives, encrypts or compares secrets.
+
+Codes and link tokens are never stored. They are an HMAC, under a key of the settings, over what the Challenge row
+says and a random nonce that only the row holds: the database alone opens nothing, and the keys alone open nothing.
+Each use has a key of its own (HKDF, RFC 5869), so a value made for one purpose is worthless for any other.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import unicodedata
+from functools import lru_cache
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.views.decorators.debug import sensitive_variables
+
+from .conf import settings
+
+#: Written to each row, so that a later scheme can be told apart.
+VERSION: Final = 1
+NONCE_BYTES: Final = 32
+
+ALPHABETS: Final = {
+    "digits": "0123456789",
+    "letters": "BCDFGHJKLMNPQRSTVWXZ",  # RFC 8628 §6.1: no vowels, nothing that looks like a digit
+}
+
+_TOKEN: Final = re.compile(r"([A-Za-z0-9_-]{22})([A-Za-z0-9_-]{43})")
+
+
+class UnknownKey(Exception):
+    """A row names a key id that ``SECRET_KEYS`` no longer has."""
+
+
+def new_public_id() -> str:
+    """128 random bits in base64url: 22 characters."""
+    return secrets.token_urlsafe(16)
+
+
+def new_nonce() -> bytes:
+    return os.urandom(NONCE_BYTES)
+
+
+@sensitive_variables()
+def code_for(*, key_id: str, purpose: str, address: str, nonce: bytes, length: int, alphabet: str) -> str:
+    """The one-time code of a challenge: ``length`` characters of the named alphabet, leading zeros kept.
+
+    The 256-bit MAC is far longer than any code, so the remainder favours no character.
+    """
+    letters = ALPHABETS[alphabet]
+    number = int.from_bytes(_mac("code", key_id, purpose, address, nonce), "big")
+    code = []
+    for _position in range(length):
+        number, index = divmod(number, len(letters))
+        code.append(letters[index])
+    return "".join(code)
+
+
+@sensitive_variables()
+def link_token_for(*, public_id: str, key_id: str, purpose: str, address: str, nonce: bytes) -> str:
+    """The token of a challenge's link: its public id and the whole 256-bit MAC, in base64url."""
+    mac = _mac("link", key_id, purpose, address, nonce)
+    return public_id + base64.urlsafe_b64encode(mac).decode().rstrip("=")
+
+
+def public_id_of(token: str) -> str | None:
+    """The public id in a link token, or ``None`` when the text can't be one."""
+    match = _TOKEN.fullmatch(token)
+    return match[1] if match else None
+
+
+@sensitive_variables()
+def same(given: str, expected: str) -> bool:
+    """Compare without telling by time how much was right."""
+    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
+
+
+def tidy_code(text: str) -> str:
+    """What a person meant: spaces, dashes and other marks dropped, full-width and foreign digits as ASCII, upper case."""
+    kept = []
+    for char in unicodedata.normalize("NFKC", text).upper():
+        if char.isdecimal():
+            kept.append(str(unicodedata.decimal(char)))
+        elif char.isalpha():
+            kept.append(char)
+    return "".join(kept)
+
+
+def grouped(code: str) -> str:
+    """The code as people read it: in fours where that divides it, else in threes; digits with a space, letters with a dash."""
+    if len(code) < 6:
+        return code
+    size, mark = (3 if len(code) % 4 else 4), (" " if code.isdigit() else "-")
+    return mark.join(code[start : start + size] for start in range(0, len(code), size))
+
+
+@sensitive_variables()
+def seal(plain: str, *, purpose: str, context: str) -> str:
+    """Encrypt for a column, AES-256-GCM: ``key id:nonce and ciphertext``. ``context`` (the row's public id) is
+    authenticated, so that a sealed value can't be moved to another row."""
+    key_id = settings.issuing_key_id
+    nonce = os.urandom(12)
+    sealed = AESGCM(_subkey(_key(key_id), purpose)).encrypt(nonce, plain.encode(), context.encode())
+    return f"{key_id}:{base64.urlsafe_b64encode(nonce + sealed).decode()}"
+
+
+@sensitive_variables()
+def unseal(sealed: str, *, purpose: str, context: str) -> str | None:
+    """The plain text, or ``None`` when its key is gone or the value was tampered with."""
+    key_id, _colon, text = sealed.rpartition(":")
+    try:
+        raw = base64.urlsafe_b64decode(text)
+        return AESGCM(_subkey(_key(key_id), purpose)).decrypt(raw[:12], raw[12:], context.encode()).decode()
+    except (UnknownKey, InvalidTag, ValueError):
+        return None
+
+
+@sensitive_variables()
+def _mac(label: str, key_id: str, purpose: str, address: str, nonce: bytes) -> bytes:
+    # Each field carries its length: no two different lists of fields make the same message.
+    fields = (str(VERSION).encode(), purpose.encode(), address.encode(), bytes(nonce))
+    message = b"".join(len(field).to_bytes(4, "big") + field for field in fields)
+    return hmac.digest(_subkey(_key(key_id), label), message, hashlib.sha256)
+
+
+@sensitive_variables()
+def _key(key_id: str) -> str:
+    for known_id, key in settings.SECRET_KEYS:
+        if known_id == key_id:
+            return key
+    raise UnknownKey(key_id)
+
+
+@lru_cache(maxsize=64)
+@sensitive_variables()
+def _subkey(key: str, label: str) -> bytes:
+    derive = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=f"passwordless_auth/{label}/v1".encode())
+    return derive.derive(key.encode())

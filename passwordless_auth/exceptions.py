@@ -1,0 +1,92 @@
+"""What can go wrong, each with a stable code.
+
+An exception says what happened precisely enough for a log and safely enough for a page: no message names an address,
+a code or a token, and none says whether an account exists. HTTP statuses belong to the views.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+class PasswordlessError(Exception):
+    """Base of all refusals. ``code`` is stable and public; ``detail`` is a translated sentence for a person."""
+
+    code: ClassVar[str] = "error"
+    detail: ClassVar[str | Promise] = _("This did not work. Please try again.")
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.detail}"
+
+
+class InvalidIdentifier(PasswordlessError):
+    code = "invalid_identifier"
+    detail = _("Please enter one complete e-mail address, like name@example.com.")
+
+
+class InvalidCode(PasswordlessError):
+    """The typed code, or the opened link, is not the one that was sent."""
+
+    code = "invalid_code"
+    detail = _("That is not the code from the newest message.")
+
+    def __init__(self, *, tries_left: int | None = None) -> None:
+        super().__init__(tries_left)
+        self.tries_left = tries_left
+
+
+class Expired(PasswordlessError):
+    code = "expired"
+    detail = _("The time to use this message is over.")
+
+
+class Spent(PasswordlessError):
+    code = "spent"
+    detail = _("This message has already been used.")
+
+
+class Superseded(PasswordlessError):
+    """A newer message was asked for, or the attempt was cancelled."""
+
+    code = "superseded"
+    detail = _("This message no longer counts: a newer one was sent, or the sign-in was stopped.")
+
+
+class TooManyTries(PasswordlessError):
+    code = "too_many_tries"
+    detail = _("Too many wrong codes. This message no longer works.")
+
+
+class TooManyRequests(PasswordlessError):
+    """A limit was reached. ``retry_after`` is in whole seconds, at least 1."""
+
+    code = "too_many_requests"
+    detail = _("Too many attempts in a short time.")
+
+    def __init__(self, *, retry_after: int, scope: str = "") -> None:
+        super().__init__(retry_after, scope)
+        self.retry_after = max(1, retry_after)
+        self.scope = scope
+
+
+class WrongBrowser(PasswordlessError):
+    code = "wrong_browser"
+    detail = _("The code has to be typed in the browser that asked for it.")
+
+
+class SignUpClosed(PasswordlessError):
+    code = "sign_up_closed"
+    detail = _("There is no account for this address, and new accounts are not open to everyone.")
+
+
+class Disabled(PasswordlessError):
+    code = "disabled"
+    detail = _("This account cannot sign in.")
+
+
+class StepUpRequired(PasswordlessError):
+    code = "step_up_required"
+    detail = _("Please confirm that it is you.")

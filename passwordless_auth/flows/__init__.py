@@ -1,0 +1,1 @@
+"""The stories, step by step; the only callers of methods. No HTTP here."""

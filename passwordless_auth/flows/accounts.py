@@ -1,0 +1,244 @@
+"""Whose address is this: find, adopt or make the user, and keep ``user.email`` and the primary Identity in step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models, transaction
+from django.utils import timezone
+from django.utils.crypto import get_random_string
+
+from .. import policies, sessions, signals
+from ..derivation import ALPHABETS
+from ..exceptions import Disabled, InvalidIdentifier, SignUpClosed
+from ..identifiers import Identifier, parse
+from ..models import Challenge, Identity, KnownBrowser, Profile, SignIn
+from ..models.event import announce, record
+from ..requester import Requester
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """The person behind a proven address. ``created``: the account is new."""
+
+    user: Any
+    identity: Identity
+    created: bool
+
+
+def admit(challenge: Challenge, *, requester: Requester, now: datetime) -> Admitted:
+    """The user that a just spent challenge signs in.
+
+    Raises Disabled or SignUpClosed. May raise ``IntegrityError`` when another request makes the same account at the
+    same moment: the caller rolls back and asks again.
+    """
+    identity = challenge.identity
+    if identity is None or identity.canonical != challenge.canonical:
+        # Since the challenge began, the address may have got an Identity (another tab) or changed its own.
+        identity = Identity.objects.named(challenge.identifier).first()
+    if identity is None:
+        identity = adopt(challenge.identifier, now=now)
+    if identity is None:
+        return _sign_up(challenge, requester=requester, now=now)
+    if not identity.user.is_active or not identity.for_sign_in:
+        raise Disabled
+    if identity.proven_at is None and Identity.objects.prove(identity, now=now):
+        _first_proof(identity, requester=requester, now=now)
+    return Admitted(user=identity.user, identity=identity, created=False)
+
+
+def _sign_up(challenge: Challenge, *, requester: Requester, now: datetime) -> Admitted:
+    identifier = challenge.identifier
+    if not policies.current().may_sign_up(identifier, requester):
+        raise SignUpClosed
+    user = new_user(identifier)
+    # The Identity first would be nicer (it is what is unique), but it needs the user's key; the receiver that follows
+    # user.email stands back, or it would make the same Identity.
+    user._passwordless_auth_origin = Identity.Origin.SIGN_UP
+    user.save(force_insert=True)
+    identity = Identity.objects.create(
+        user=user,
+        kind=identifier.kind,
+        canonical=identifier.canonical,
+        is_primary=True,
+        origin=Identity.Origin.SIGN_UP,
+        proven_at=now,
+    )
+    Profile.objects.create(user=user, language=challenge.language)
+    announce("signed_up", user=user, masked=identity.masked, requester=requester)
+    _tell(signals.identity_added, identity)
+    return Admitted(user=user, identity=identity, created=True)
+
+
+def new_user(identifier: Identifier) -> Any:
+    """An unsaved user of the host's model: a random user name, the address where the model has a field for it, and no
+    usable password."""
+    model = get_user_model()
+    user = model()
+    address_field = email_field()
+    if address_field:
+        setattr(user, address_field, identifier.canonical)
+    if address_field != model.USERNAME_FIELD:
+        field = model._meta.get_field(model.USERNAME_FIELD)
+        if isinstance(field, models.CharField):
+            # Not the address: user names are shown in places where addresses must not be.
+            room = (field.max_length or 150) - len(_USERNAME_PREFIX)
+            setattr(user, field.name, _USERNAME_PREFIX + get_random_string(min(14, room), _USERNAME_LETTERS))
+    user.set_unusable_password()
+    return user
+
+
+_USERNAME_PREFIX: Final = "user-"
+_USERNAME_LETTERS: Final = ALPHABETS["letters"].lower() + "23456789"
+
+
+# -- users that were there before us
+
+
+def adopt(identifier: Identifier, *, now: datetime) -> Identity | None:
+    """Give an unimported user the Identity of their ``user.email``; ``None`` when there is nobody to adopt.
+
+    The rule for hosts that did not run ``passwordless_import_identities``: exactly one user has this very address,
+    is no member of staff, and has no primary address yet. SECURITY: the address was never proven, so the Identity
+    is made unproven, and its first proof removes what was attached to the account before: whoever registered it with
+    somebody else's address is out (Sudhodanan and Paverd 2022). For staff a mailbox is not proof enough.
+    """
+    model = get_user_model()
+    address_field = email_field()
+    if not address_field:
+        return None
+    found = list(model._default_manager.filter(**{address_field: identifier.canonical})[:2])
+    if not found:
+        return None
+    if len(found) > 1 or getattr(found[0], "is_staff", False) or primary_of(found[0]) is not None:
+        record("adoption_refused", masked=identifier.masked, now=now, users=[str(user.pk) for user in found])
+        raise Disabled
+    return attach(found[0], identifier, origin=Identity.Origin.HOST, proven_at=None)
+
+
+def attach(user: Any, identifier: Identifier, *, origin: Identity.Origin, proven_at: datetime | None) -> Identity:
+    """Make the primary Identity of a user who has none."""
+    identity = Identity.objects.create(
+        user=user,
+        kind=identifier.kind,
+        canonical=identifier.canonical,
+        is_primary=True,
+        origin=origin,
+        proven_at=proven_at,
+    )
+    _tell(signals.identity_added, identity)
+    return identity
+
+
+def _first_proof(identity: Identity, *, requester: Requester, now: datetime) -> None:
+    """SECURITY: an address that somebody else entered is proven by its owner for the first time. Everything attached to
+    the account until now may be an attacker's who waits for the owner to come: sessions, a password, addresses,
+    browsers, open challenges go. Imported addresses were the host's own way to sign in and keep what they have."""
+    user = identity.user
+    if identity.origin != Identity.Origin.HOST:
+        announce("address_proven", user=user, masked=identity.masked, requester=requester)
+        return
+    sessions.end(SignIn.objects.live().filter(user=user), reason="first_proof")
+    KnownBrowser.objects.filter(user=user).delete()
+    Challenge.objects.filter(user=user).cancel(now=now)
+    Identity.objects.filter(user=user).exclude(pk=identity.pk).delete()
+    # Ends sessions that other code made as well: Django compares their hash of the password field.
+    user.set_unusable_password()
+    user.save(update_fields=["password"])
+    record("first_proof_cleared_account", user=user, masked=identity.masked, requester=requester, now=now)
+
+
+# -- user.email and the primary Identity
+
+
+def email_field() -> str | None:
+    """Name of the e-mail field of the host's user model, or ``None``."""
+    model = get_user_model()
+    name: str = getattr(model, "EMAIL_FIELD", "email")
+    try:
+        model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return None
+    return name
+
+
+def email_of(user: Any) -> str:
+    """What the host's user model says is the address, "" where it has none."""
+    name = email_field()
+    return (getattr(user, name) or "") if name else ""
+
+
+def primary_of(user: Any) -> Identity | None:
+    return Identity.objects.filter(user=user, kind="email", is_primary=True).first()
+
+
+def follow_user(sender: type, instance: Any, *, update_fields: Any = None, raw: bool = False, **_kwargs: Any) -> None:
+    """Receiver of ``post_save`` of the user model.
+
+    An administrator, or any code of the host, may change ``user.email``: the primary Identity follows, unproven. A
+    user that is deactivated loses sessions and open challenges at once.
+    """
+    if raw or hasattr(instance, "_passwordless_auth_origin"):
+        return
+    address_field = email_field()
+    if address_field and (update_fields is None or address_field in update_fields):
+        _follow_email(instance, email_of(instance))
+    if not instance.is_active and (update_fields is None or "is_active" in update_fields):
+        cut_off(instance, reason="deactivated")
+
+
+def _follow_email(user: Any, email: str) -> None:
+    try:
+        identifier = parse(email) if email else None
+    except InvalidIdentifier:
+        return  # nothing that a message could reach; the host may use the field for something else
+    primary = primary_of(user)
+    if primary is not None and identifier is not None and primary.canonical == identifier.canonical:
+        return
+    if identifier is None:
+        if primary is not None:  # the host emptied the field: anonymising a person does that
+            _detach(primary)
+        return
+    if Identity.objects.named(identifier).exists():
+        mine = Identity.objects.filter(user=user, canonical=identifier.canonical)
+        if mine.exists():
+            Identity.objects.filter(user=user, is_primary=True).update(is_primary=False)
+            mine.update(is_primary=True)
+        else:
+            record("address_conflict", user=user, masked=identifier.masked)
+        return
+    if primary is not None:
+        _detach(primary)
+    attach(user, identifier, origin=Identity.Origin.HOST, proven_at=None)
+    announce("address_changed_by_host", user=user, masked=identifier.masked)
+
+
+def _detach(identity: Identity) -> None:
+    user = identity.user
+    Challenge.objects.filter(kind=identity.kind, canonical=identity.canonical).cancel(now=timezone.now())
+    identity.delete()
+    transaction.on_commit(
+        lambda: signals.identity_removed.send_robust(Identity, user=user, identity=identity), robust=True
+    )
+
+
+def cut_off(user: Any, *, reason: str) -> None:
+    """End every session of a user and cancel whatever is on its way to their addresses."""
+    sessions.end(SignIn.objects.live().filter(user=user), reason=reason)
+    addresses = Identity.objects.filter(user=user).values_list("canonical", flat=True)
+    Challenge.objects.filter(canonical__in=list(addresses)).cancel(now=timezone.now())
+
+
+def forget_user(sender: type, instance: Any, **_kwargs: Any) -> None:
+    """Receiver of ``pre_delete`` of the user model: sessions die, and nothing about their addresses stays."""
+    sessions.end(SignIn.objects.live().filter(user=instance), reason="deleted")
+    addresses = list(Identity.objects.filter(user=instance).values_list("canonical", flat=True))
+    Challenge.objects.filter(canonical__in=addresses).delete()
+
+
+def _tell(signal: Any, identity: Identity) -> None:
+    transaction.on_commit(lambda: signal.send_robust(Identity, user=identity.user, identity=identity), robust=True)

@@ -1,0 +1,398 @@
+"""A person signs in: start, resend, verify, deny.
+
+Whoever asks, for a known, an unknown or a disabled address, walks the same path with the same statements; the
+difference is what the message says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, NoReturn
+
+from django.db import IntegrityError, OperationalError, transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.views.decorators.debug import sensitive_variables
+
+from .. import outbox, policies, signals, throttling
+from ..conf import settings
+from ..exceptions import (
+    Expired,
+    InvalidCode,
+    PasswordlessError,
+    Spent,
+    StepUpRequired,
+    Superseded,
+    TooManyRequests,
+    TooManyTries,
+    WrongBrowser,
+)
+from ..identifiers import Identifier
+from ..methods import METHODS
+from ..models import Challenge, Delivery, Identity, KnownBrowser, Level, Proof, SignIn
+from ..models.challenge import EXPIRY_OF, scope_of
+from ..models.event import announce, record
+from ..policies import Rules
+from ..requester import Requester
+from . import accounts, step_up
+
+#: What a flow does when two requests meet on a unique row: once more, from the beginning.
+ATTEMPTS: Final = 3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A completed sign-in. ``created``: the account is new. ``next_url``: where the person wanted to go, "" if nowhere."""
+
+    sign_in: SignIn
+    created: bool
+    next_url: str
+
+
+# -- start
+
+
+def start(
+    identifier: Identifier,
+    *,
+    requester: Requester,
+    rules: Rules | None = None,
+    purpose: str = Challenge.Purpose.SIGN_IN,
+    client_id: str = "",
+    params: dict[str, Any] | None = None,
+    next_url: str = "",
+    sign_in: SignIn | None = None,
+    now: datetime | None = None,
+) -> Challenge:
+    """Ask an address to prove itself: an open Challenge, and a message on its way.
+
+    A newer challenge of the same purpose, address, client and browser replaces the older one. ``sign_in``: the
+    session that a step-up is for. Raises TooManyRequests.
+    """
+    now = now or timezone.now()
+    rules = rules or Rules()
+    buckets: list[throttling.Bucket] = []
+    for attempt in range(ATTEMPTS):
+        try:
+            with transaction.atomic(durable=True):
+                identity = _look_up(identifier, requester)
+                buckets = _budgets(identifier, identity, requester)
+                throttling.hit(buckets, now=now)
+                challenge = _draft(identifier, identity, requester, rules, purpose, client_id, now)
+                challenge.params = params or {}
+                challenge.next_url = next_url[:2000]
+                challenge.sign_in = sign_in
+                Challenge.objects.supersede(challenge.open_scope or "", now=now)
+                challenge.save(force_insert=True)
+                outbox.post(_message(challenge, _kind(challenge, identity, requester), now))
+        except TooManyRequests as refusal:
+            throttling.note_refusal(refusal, buckets, requester=requester, now=now)
+            raise
+        except (IntegrityError, OperationalError):
+            # Two starts of one browser at one moment: the loser of the unique scope supersedes the winner.
+            throttling.refund(buckets)
+            if attempt == ATTEMPTS - 1:
+                raise
+        else:
+            announce("sign_in_started", masked=challenge.masked, requester=requester, purpose=purpose)
+            signals.sign_in_started.send_robust(Challenge, challenge=challenge)
+            return challenge
+    raise AssertionError("unreachable")
+
+
+def _look_up(identifier: Identifier, requester: Requester) -> Identity | None:
+    """The address, with whether this browser is known to its user: one statement, whoever it is."""
+    known = KnownBrowser.objects.filter(user=OuterRef("user"), browser_digest=requester.browser_digest or "-")
+    return Identity.objects.named(identifier).annotate(known_browser=Exists(known)).first()
+
+
+def _budgets(identifier: Identifier, identity: Identity | None, requester: Requester) -> list[throttling.Bucket]:
+    """SECURITY: a browser that this account knows has a budget of its own, and what else happens at its IP address
+    doesn't count for it: neither a stranger nor a neighbour can lock its owner out."""
+    if _is_known(identity):
+        return [throttling.sends(identifier.canonical, known_browser=requester.browser_digest)]
+    return [throttling.sends(identifier.canonical, known_browser=""), throttling.starts(requester)]
+
+
+def _is_known(identity: Identity | None) -> bool:
+    return bool(getattr(identity, "known_browser", False))
+
+
+def _draft(
+    identifier: Identifier,
+    identity: Identity | None,
+    requester: Requester,
+    rules: Rules,
+    purpose: str,
+    client_id: str,
+    now: datetime,
+) -> Challenge:
+    user = identity.user if identity else None
+    methods = policies.current().methods_for(user, identifier, rules)
+    known = _is_known(identity)
+    # SECURITY: when strangers have used up an account's wrong guesses, there is no code left to guess. The link
+    # goes on working, so the owner is not locked out.
+    guessed_out = not known and bool(
+        throttling.used_up([throttling.failures_of_account(identifier.canonical)], now=now)
+    )
+    code_expires_at = now + timedelta(seconds=rules.code_lifetime)
+    link_expires_at = now + timedelta(seconds=rules.link_lifetime)
+    return Challenge(
+        purpose=purpose,
+        kind=identifier.kind,
+        canonical=identifier.canonical,
+        identity=identity,
+        user=user,
+        client_id=client_id,
+        browser_digest=requester.browser_digest,
+        from_known_browser=known,
+        ip=requester.ip or None,
+        user_agent=requester.user_agent,
+        language=get_language() or "",
+        key_id=settings.issuing_key_id,
+        code_length=rules.code_length,
+        code_alphabet=rules.code_alphabet,
+        accepts_code="one_time_code" in methods and not guessed_out,
+        accepts_link="magic_link" in methods or guessed_out,
+        max_tries=rules.code_tries,
+        minimum_level=rules.minimum_level,
+        open_scope=scope_of(
+            purpose=purpose, identifier=identifier, client_id=client_id, browser_digest=requester.browser_digest
+        ),
+        created_at=now,
+        code_expires_at=code_expires_at,
+        link_expires_at=link_expires_at,
+        expires_at=max(code_expires_at, link_expires_at),
+    )
+
+
+def _kind(challenge: Challenge, identity: Identity | None, requester: Requester) -> str:
+    """What the message says. Every valid address gets one; the owner of an address may know how it stands here."""
+    if identity is not None:
+        return challenge.purpose if identity.user.is_active and identity.for_sign_in else "disabled"
+    return challenge.purpose if policies.current().may_sign_up(challenge.identifier, requester) else "no_account"
+
+
+def _message(challenge: Challenge, kind: str, now: datetime) -> Delivery:
+    delivery = Delivery(
+        kind=kind,
+        channel="email",
+        canonical=challenge.canonical,
+        challenge=challenge,
+        user=challenge.user,
+        language=challenge.language,
+        created_at=now,
+        available_at=outbox.leased_until(now=now),
+        expires_at=challenge.expires_at,
+    )
+    delivery.save(force_insert=True)
+    return delivery
+
+
+# -- resend
+
+
+def resend(challenge: Challenge, *, requester: Requester, now: datetime | None = None) -> Delivery:
+    """Send the same code and link once more. Raises what ``start`` and ``verify`` raise of limits and lifetimes."""
+    now = now or timezone.now()
+    require_open(challenge, now=now)
+    known = requester.browser_digest if challenge.from_known_browser else ""
+    buckets = [throttling.sends(challenge.canonical, known_browser=known)]
+    if not known:
+        buckets.append(throttling.starts(requester))
+    try:
+        with transaction.atomic(durable=True):
+            throttling.hit(buckets, now=now)
+            identity = Identity.objects.named(challenge.identifier).first()
+            delivery = _message(challenge, _kind(challenge, identity, requester), now)
+            outbox.post(delivery)
+    except TooManyRequests as refusal:
+        throttling.note_refusal(refusal, buckets, requester=requester, now=now)
+        raise
+    announce("sign_in_resent", masked=challenge.masked, requester=requester)
+    return delivery
+
+
+# -- verify
+
+
+@sensitive_variables("answer")
+def verify(
+    challenge: Challenge,
+    answer: str,
+    *,
+    method: str,
+    requester: Requester,
+    establish: Callable[[SignIn], None],
+    elsewhere: bool = False,
+    now: datetime | None = None,
+) -> Outcome:
+    """Check an answer and complete the sign-in.
+
+    ``elsewhere``: the person goes on in another browser than the one that asked. What that one wanted (where to go,
+    for which Client) is dropped, since whoever asked there may be somebody else.
+
+    ``establish`` is called with the SignIn inside the transaction that spends the challenge, and makes the session
+    or the tokens of it. Identity comes from the challenge alone. Raises InvalidCode, TooManyTries, Expired, Spent,
+    Superseded, WrongBrowser, TooManyRequests, Disabled, SignUpClosed, StepUpRequired.
+    """
+    now = now or timezone.now()
+    proof = _check(challenge, answer, method, requester, now)
+    if elsewhere:
+        if challenge.purpose != Challenge.Purpose.SIGN_IN:
+            raise WrongBrowser  # it would raise the session of a browser that is not this one
+        challenge.next_url, challenge.client_id, challenge.params = "", "", {}
+    outcome = _complete(challenge, proof, requester=requester, establish=establish, now=now)
+    signals.signed_in.send_robust(SignIn, user=outcome.sign_in.user, sign_in=outcome.sign_in, created=outcome.created)
+    return outcome
+
+
+@sensitive_variables("answer")
+def confirm(
+    challenge: Challenge, answer: str, *, method: str, requester: Requester, now: datetime | None = None
+) -> None:
+    """Check an answer without using the challenge up: the first of two steps. Raises what ``verify`` raises of it."""
+    now = now or timezone.now()
+    _check(challenge, answer, method, requester, now)
+    if not Challenge.objects.touch(challenge, method=method, now=now):
+        _raise_closed(challenge, now, method)
+
+
+@sensitive_variables("answer")
+def _check(challenge: Challenge, answer: str, method: str, requester: Requester, now: datetime) -> Proof:
+    require_open(challenge, now=now, method=method)
+    _require_budget(challenge, requester, method, now)
+    try:
+        return METHODS[method].check(challenge, answer, now=now)
+    except InvalidCode:
+        _count_wrong(challenge, requester, method, now)
+        raise InvalidCode(tries_left=challenge.tries_left) from None
+
+
+def require_open(challenge: Challenge, *, now: datetime, method: str | None = None) -> None:
+    """Raise why a challenge no longer counts, if it does not. Tells nothing about any answer."""
+    if challenge.state == Challenge.State.SPENT:
+        raise Spent
+    if challenge.state != Challenge.State.OPEN:
+        raise Superseded
+    if not challenge.tries_left:
+        raise TooManyTries
+    if getattr(challenge, EXPIRY_OF[method] if method else "expires_at") <= now:
+        raise Expired
+
+
+def _require_budget(challenge: Challenge, requester: Requester, method: str, now: datetime) -> None:
+    """SECURITY: guesses are limited by IP address, and codes also by account, over all doors together. A browser
+    that the account knows is exempt: its own messages and tries are limited, and nobody else's count against it."""
+    if challenge.from_known_browser:
+        return
+    buckets = [throttling.failures_of_network(requester)]
+    if method == "one_time_code":
+        buckets.append(throttling.failures_of_account(challenge.canonical))
+    full = throttling.used_up(buckets, now=now)
+    if full:
+        scope, wait = max(full.items(), key=lambda item: item[1])
+        raise TooManyRequests(retry_after=wait, scope=scope)
+
+
+def _count_wrong(challenge: Challenge, requester: Requester, method: str, now: datetime) -> None:
+    """Write a wrong answer down, committed whatever the request does next; then the answer may be known."""
+    buckets = [throttling.failures_of_network(requester)]
+    counted = True
+    with transaction.atomic(durable=True):
+        if method == "one_time_code":
+            counted = Challenge.objects.count_try(challenge, method=method, now=now)
+            if not challenge.from_known_browser:
+                buckets.append(throttling.failures_of_account(challenge.canonical))
+        # A wrong link is no guess at this challenge: 256 bits can't be guessed, and anybody may send one.
+        throttling.count(buckets, now=now)
+    if not counted:
+        _raise_closed(challenge, now, method)
+    if method == "one_time_code":
+        challenge.tries += 1
+    announce("wrong_code", user=challenge.user, masked=challenge.masked, requester=requester, method=method)
+    signals.sign_in_failed.send_robust(Challenge, challenge=challenge, code=InvalidCode.code)
+    if not challenge.tries_left:
+        record("too_many_tries", user=challenge.user, masked=challenge.masked, requester=requester, now=now)
+        raise TooManyTries
+
+
+def _raise_closed(challenge: Challenge, now: datetime, method: str) -> NoReturn:
+    """Another request was first: say what became of the challenge."""
+    challenge.refresh_from_db(fields=["state", "tries"])
+    require_open(challenge, now=now, method=method)
+    raise Spent  # it was open a moment ago and is now, but was not in between: no answer gets through on that
+
+
+def _complete(
+    challenge: Challenge,
+    proof: Proof,
+    *,
+    requester: Requester,
+    establish: Callable[[SignIn], None],
+    now: datetime,
+) -> Outcome:
+    for attempt in range(ATTEMPTS):
+        refusal: PasswordlessError | None = None
+        try:
+            with transaction.atomic(durable=True):
+                if not Challenge.objects.spend(challenge, method=proof.method, now=now):
+                    break
+                try:
+                    outcome = _admit(challenge, proof, requester=requester, now=now)
+                except PasswordlessError as refused:
+                    refusal = refused  # the challenge stays spent
+                else:
+                    establish(outcome.sign_in)
+        except IntegrityError:
+            # Two browsers proved the same new address at the same moment: one made the account, both sign in to it.
+            if attempt == ATTEMPTS - 1:
+                raise
+            continue
+        if refusal is not None:
+            record(
+                f"refused_{refusal.code}", user=challenge.user, masked=challenge.masked, requester=requester, now=now
+            )
+            signals.sign_in_failed.send_robust(Challenge, challenge=challenge, code=refusal.code)
+            raise refusal
+        announce("signed_in", user=outcome.sign_in.user, masked=challenge.masked, requester=requester)
+        return outcome
+    record("answer_replayed", user=challenge.user, masked=challenge.masked, requester=requester, now=now)
+    _raise_closed(challenge, now, proof.method)
+
+
+def _admit(challenge: Challenge, proof: Proof, *, requester: Requester, now: datetime) -> Outcome:
+    """Who is it, what did they prove, may they come in. Remembers their browser."""
+    admitted = accounts.admit(challenge, requester=requester, now=now)
+    sign_in = step_up.raised(challenge, admitted.user) or SignIn(
+        user=admitted.user,
+        client_id=challenge.client_id,
+        browser_digest=requester.browser_digest,
+        ip=requester.ip or None,
+        user_agent=requester.user_agent,
+        created_at=now,
+        last_seen_at=now,
+    )
+    sign_in.set_proofs([*sign_in.all_proofs(), proof])
+    sign_in.auth_time = now
+    policy = policies.current()
+    sign_in.level = policy.level_of(sign_in.all_proofs())
+    rules = Rules(minimum_level=Level(challenge.minimum_level))
+    if policy.next_step(admitted.user, sign_in, rules) is not None:
+        raise StepUpRequired  # no method that is installed reaches the level: fail closed
+    if requester.browser_digest:
+        KnownBrowser.objects.remember(user_id=admitted.user.pk, browser_digest=requester.browser_digest, now=now)
+    return Outcome(sign_in=sign_in, created=admitted.created, next_url=challenge.next_url)
+
+
+# -- deny
+
+
+def deny(challenge: Challenge, *, requester: Requester, now: datetime | None = None) -> None:
+    """Stop a sign-in that its address' owner did not ask for: no code and no link of it works from now on."""
+    now = now or timezone.now()
+    if Challenge.objects.filter(pk=challenge.pk).cancel(now=now):
+        record("sign_in_denied", user=challenge.user, masked=challenge.masked, requester=requester, now=now)

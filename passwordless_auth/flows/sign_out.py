@@ -1,0 +1,36 @@
+"""Sessions end: one, all others, or everywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+
+from .. import sessions
+from ..models import Challenge, Identity, SignIn
+
+
+def end_one(user: Any, public_id: str) -> bool:
+    """End one session of this user. False when there is none of that id alive."""
+    return sessions.end(SignIn.objects.live().filter(user=user, public_id=public_id), reason="ended_by_user") == 1
+
+
+def end_others(user: Any, *, keep: SignIn | None) -> int:
+    """End all sessions of this user but one."""
+    others = SignIn.objects.live().filter(user=user)
+    return sessions.end(others.exclude(pk=keep.pk) if keep else others, reason="ended_by_user")
+
+
+def end_everywhere(user: Any) -> int:
+    """End every session of this user, those that other code made included, and cancel what is on its way.
+
+    Django compares a session with a hash of the password field at every request. Where the password is unusable, a
+    new unusable one changes that hash; a usable password is the user's own and is left alone.
+    """
+    ended = sessions.end(SignIn.objects.live().filter(user=user), reason="everywhere")
+    if not user.has_usable_password():
+        user.set_unusable_password()
+        user.save(update_fields=["password"])
+    addresses = list(Identity.objects.filter(user=user).values_list("canonical", flat=True))
+    Challenge.objects.filter(canonical__in=addresses).cancel(now=timezone.now())
+    return ended

@@ -1,0 +1,25 @@
+"""A signed-in person confirms that it is them: a further proof raises their SignIn, it never makes a second one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..exceptions import Superseded
+from ..models import Challenge, Identity, SignIn
+
+
+def identity_for(user: Any) -> Identity | None:
+    """The address that a step-up asks: the primary one; ``None`` when the user has none."""
+    return Identity.objects.filter(user=user, for_sign_in=True).order_by("-is_primary", "pk").first()
+
+
+def raised(challenge: Challenge, user: Any) -> SignIn | None:
+    """The SignIn that a step-up challenge is for; ``None`` for any other challenge, and for a session that other code
+    made. Raises Superseded when it has ended, or is not this user's."""
+    if challenge.purpose != Challenge.Purpose.STEP_UP or challenge.sign_in_id is None:
+        return None
+    sign_in = SignIn.objects.live().select_for_update().filter(pk=challenge.sign_in_id, user=user).first()
+    if sign_in is None:
+        raise Superseded
+    sign_in.user = user
+    return sign_in

@@ -1,0 +1,41 @@
+"""The two forms of a sign-in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from . import derivation
+from .exceptions import InvalidCode, InvalidIdentifier
+from .identifiers import MAX_LENGTH, Identifier, parse
+
+
+class IdentifierForm(forms.Form):
+    """One field, ``identifier``: cleans to an :class:`~passwordless_auth.identifiers.Identifier`."""
+
+    identifier = forms.CharField(label=_("E-mail address"), max_length=MAX_LENGTH)
+
+    def clean_identifier(self) -> Identifier:
+        try:
+            return parse(self.cleaned_data["identifier"])
+        except InvalidIdentifier as refusal:
+            raise forms.ValidationError(refusal.detail, code=refusal.code) from refusal
+
+
+class CodeForm(forms.Form):
+    """One field, ``code``: cleans to what the person meant. A text of the wrong length can't be the code and costs no
+    try."""
+
+    code = forms.CharField(label=_("Code"), max_length=64)
+
+    def __init__(self, *args: Any, length: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.length = length
+
+    def clean_code(self) -> str:
+        code = derivation.tidy_code(self.cleaned_data["code"])
+        if len(code) != self.length:
+            raise forms.ValidationError(InvalidCode.detail, code=InvalidCode.code)
+        return code

@@ -1,0 +1,9 @@
+"""How each proof is issued and checked, without HTTP: one file per method."""
+
+from .base import Issued, Method
+from .magic_link import MagicLink
+from .one_time_code import OneTimeCode
+
+METHODS: dict[str, Method] = {method.name: method for method in (MagicLink(), OneTimeCode())}
+
+__all__ = ["METHODS", "Issued", "MagicLink", "Method", "OneTimeCode"]

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from ..models import Challenge, Proof
+
+
+@dataclass(frozen=True)
+class Issued:
+    """What a message carries. Exists only while the message is written; its repr tells nothing."""
+
+    code: str = ""
+    link_token: str = ""
+
+    def __repr__(self) -> str:
+        return "Issued(…)"
+
+
+class Method:
+    """A way to prove. ``amr`` are the RFC 8176 values that it earns."""
+
+    name: ClassVar[str]
+    amr: ClassVar[tuple[str, ...]]
+
+    def issue(self, challenge: Challenge) -> Issued:
+        """What the person is sent."""
+        raise NotImplementedError
+
+    def check(self, challenge: Challenge, answer: str, *, now: datetime) -> Proof:
+        """Compare in memory. Raises :class:`~passwordless_auth.exceptions.InvalidCode`.
+
+        SECURITY: nothing of the outcome may leave the process before the challenge's conditional UPDATE has changed a
+        row, or parallel guesses would outrun the limit of tries.
+        """
+        raise NotImplementedError
+
+    def proof(self, *, now: datetime) -> Proof:
+        return Proof(method=self.name, amr=self.amr, at=int(now.timestamp()))

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .. import derivation
+from ..identifiers import Identifier, mask
+from ..requester import Requester, describe
+
+if TYPE_CHECKING:
+    from .sign_in import SignIn
+
+#: "Newest only" holds per (purpose, address, client, browser): see ``Challenge.open_scope``.
+_SCOPE_SEPARATOR = "\x1f"
+
+#: The column that ends each method's time.
+EXPIRY_OF = {"one_time_code": "code_expires_at", "magic_link": "link_expires_at"}
+
+
+def scope_of(*, purpose: str, identifier: Identifier, client_id: str, browser_digest: str) -> str:
+    """Digest of what at most one open challenge may exist for."""
+    parts = (purpose, identifier.kind, identifier.canonical, client_id, browser_digest)
+    return hashlib.sha256(_SCOPE_SEPARATOR.join(parts).encode()).hexdigest()
+
+
+class ChallengeQuerySet(models.QuerySet["Challenge"]):
+    """Each change of state is one conditional UPDATE: no read-check-write, whatever runs beside it."""
+
+    def alive(self, challenge: Challenge, *, method: str, now: datetime) -> ChallengeQuerySet:
+        """This challenge, if an answer by ``method`` may still count."""
+        return self.filter(
+            pk=challenge.pk,
+            state=Challenge.State.OPEN,
+            tries__lt=F("max_tries"),
+            **{f"{EXPIRY_OF[method]}__gt": now},
+        )
+
+    def spend(self, challenge: Challenge, *, method: str, now: datetime) -> bool:
+        """Use the challenge up. True for exactly one of any number of parallel calls."""
+        spent = self.alive(challenge, method=method, now=now).update(
+            state=Challenge.State.SPENT, open_scope=None, ended_at=now, spent_by=method
+        )
+        return spent == 1
+
+    def touch(self, challenge: Challenge, *, method: str, now: datetime) -> bool:
+        """Confirm that a right answer still counts, without using the challenge up."""
+        return self.alive(challenge, method=method, now=now).update(tries=F("tries")) == 1
+
+    def count_try(self, challenge: Challenge, *, method: str, now: datetime) -> bool:
+        """Count one wrong answer. False when the challenge was no longer open for one."""
+        return self.alive(challenge, method=method, now=now).update(tries=F("tries") + 1) == 1
+
+    def supersede(self, open_scope: str, *, now: datetime) -> None:
+        """Close what a newer challenge of the same scope replaces."""
+        self.filter(open_scope=open_scope).update(state=Challenge.State.SUPERSEDED, open_scope=None, ended_at=now)
+
+    def cancel(self, *, now: datetime) -> int:
+        """Close every open challenge in this queryset. Returns how many there were."""
+        return self.filter(state=Challenge.State.OPEN).update(
+            state=Challenge.State.CANCELLED, open_scope=None, ended_at=now
+        )
+
+    def whole(self) -> ChallengeQuerySet:
+        """With all that finishing a sign-in reads: one statement."""
+        return self.select_related("identity__user__passwordless_profile")
+
+    def of_browser(self, requester: Requester) -> ChallengeQuerySet:
+        """What this browser asked for, newest first; nothing for a browser without a key."""
+        if not requester.browser_digest:
+            return self.none()
+        return self.filter(browser_digest=requester.browser_digest).order_by("-pk")
+
+    def run_out(self, *, before: datetime) -> ChallengeQuerySet:
+        return self.filter(expires_at__lt=before)
+
+
+class Challenge(models.Model):
+    """One question asked once: the attempt to prove an address, and how it went.
+
+    The row holds what the code and the link are derived from, but neither of them, nor a digest of either.
+    """
+
+    class Purpose(models.TextChoices):
+        SIGN_IN = "sign_in", _("sign in")
+        STEP_UP = "step_up", _("confirm that it is you")
+
+    class State(models.TextChoices):
+        OPEN = "open", _("open")
+        SPENT = "spent", _("used")
+        SUPERSEDED = "superseded", _("replaced by a newer one")
+        CANCELLED = "cancelled", _("stopped")
+
+    public_id = models.CharField(max_length=22, unique=True, default=derivation.new_public_id, editable=False)
+    purpose = models.CharField(max_length=16, choices=Purpose.choices)
+    kind = models.CharField(max_length=8, choices=[("email", _("e-mail"))])
+    canonical = models.CharField(_("address"), max_length=254, db_index=True)
+    identity = models.ForeignKey(
+        "passwordless_auth.Identity", models.SET_NULL, null=True, blank=True, related_name="+", db_index=True
+    )
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+")
+    sign_in: models.ForeignKey[SignIn | None, SignIn | None] = models.ForeignKey(
+        "passwordless_auth.SignIn", models.CASCADE, null=True, blank=True, related_name="challenges"
+    )
+    client_id = models.CharField(max_length=255, blank=True, default="")
+    params = models.JSONField(default=dict, blank=True)
+    next_url = models.CharField(max_length=2000, blank=True, default="")
+
+    # Who asks
+    browser_digest = models.CharField(max_length=64, blank=True, default="", db_index=True, editable=False)
+    from_known_browser = models.BooleanField(default=False)
+    ip = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
+    user_agent = models.CharField(max_length=256, blank=True, default="")
+    language = models.CharField(max_length=16, blank=True, default="")
+
+    # What code and link are derived from; a changed setting never changes a row that is on its way
+    version = models.PositiveSmallIntegerField(default=derivation.VERSION)
+    key_id = models.CharField(max_length=64)
+    nonce = models.BinaryField(max_length=derivation.NONCE_BYTES, default=derivation.new_nonce)
+    code_length = models.PositiveSmallIntegerField()
+    code_alphabet = models.CharField(max_length=8)
+    accepts_code = models.BooleanField(default=True)
+    accepts_link = models.BooleanField(default=True)
+    max_tries = models.PositiveSmallIntegerField()
+    minimum_level = models.CharField(max_length=16, blank=True, default="")
+
+    # How it goes
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    open_scope = models.CharField(max_length=64, null=True, blank=True, unique=True, editable=False)
+    tries = models.PositiveSmallIntegerField(default=0)
+    spent_by = models.CharField(max_length=16, blank=True, default="")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    code_expires_at = models.DateTimeField()
+    link_expires_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ChallengeQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("challenge")
+        verbose_name_plural = _("challenges")
+
+    def __str__(self) -> str:
+        return f"{self.purpose} {self.masked}"
+
+    @property
+    def identifier(self) -> Identifier:
+        return Identifier("email", self.canonical)
+
+    @property
+    def masked(self) -> str:
+        return mask(self.canonical)
+
+    @property
+    def asker(self) -> dict[str, str]:
+        """Who asked, for people: ``{"browser", "os", "ip"}``, "" for what is not known."""
+        browser, system = describe(self.user_agent)
+        return {"browser": browser, "os": system, "ip": self.ip or ""}
+
+    @property
+    def tries_left(self) -> int:
+        return max(0, self.max_tries - self.tries)
+
+    def asked_by(self, requester: Requester) -> bool:
+        """Whether this browser asked. The digest is of 256 random bits: comparing it by time tells nothing."""
+        return bool(self.browser_digest) and self.browser_digest == requester.browser_digest
+
+    def _ingredients(self) -> dict[str, Any]:
+        """The arguments that ``derivation.code_for`` and ``link_token_for`` share."""
+        return {"key_id": self.key_id, "purpose": self.purpose, "address": self.canonical, "nonce": bytes(self.nonce)}
+
+    def code(self) -> str:
+        return derivation.code_for(**self._ingredients(), length=self.code_length, alphabet=self.code_alphabet)
+
+    def link_token(self) -> str:
+        return derivation.link_token_for(**self._ingredients(), public_id=self.public_id)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from ..derivation import new_public_id
+from ..identifiers import Identifier, mask
+
+
+class IdentityQuerySet(models.QuerySet["Identity"]):
+    def named(self, identifier: Identifier) -> IdentityQuerySet:
+        """The one Identity of this address, by the unique canonical column, with its user."""
+        return self.select_related("user").filter(kind=identifier.kind, canonical=identifier.canonical)
+
+    def prove(self, identity: Identity, *, now: datetime) -> bool:
+        """Note the first proof. False when another request was first."""
+        return self.filter(pk=identity.pk, proven_at=None).update(proven_at=now) == 1
+
+
+class Identity(models.Model):
+    """An address that belongs to a user: where messages go, and what the user signs in with."""
+
+    class Origin(models.TextChoices):
+        SIGN_UP = "sign_up", _("proven by its owner when signing up")
+        IMPORT = "import", _("taken over from user.email by the import command")
+        HOST = "host", _("entered by an administrator or another part of this site")
+
+    public_id = models.CharField(max_length=22, unique=True, default=new_public_id, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="passwordless_identities")
+    kind = models.CharField(max_length=8, choices=[("email", _("e-mail"))])
+    canonical = models.CharField(_("address"), max_length=254)
+    is_primary = models.BooleanField(_("primary"), default=False)
+    for_sign_in = models.BooleanField(_("signs in"), default=True)
+    for_recovery = models.BooleanField(_("recovers the account"), default=True)
+    for_notices = models.BooleanField(_("gets notices"), default=True)
+    origin = models.CharField(max_length=8, choices=Origin.choices, default=Origin.HOST)
+    proven_at = models.DateTimeField(_("proven"), null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = IdentityQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("identity")
+        verbose_name_plural = _("identities")
+        constraints = (models.UniqueConstraint(fields=["kind", "canonical"], name="passwordless_identity_unique"),)
+
+    def __str__(self) -> str:
+        return self.masked
+
+    @property
+    def masked(self) -> str:
+        return mask(self.canonical)
+
+    @property
+    def identifier(self) -> Identifier:
+        return Identifier("email", self.canonical)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .. import derivation
+from ..requester import describe
+
+
+class Level(models.TextChoices):
+    """How strong the proofs of a session are; the values are the ``acr`` of OpenID Connect. Ordered by ``rank``."""
+
+    RECOVERED = "recovered", _("recovered")
+    SINGLE = "single", _("one factor")
+    MULTI = "multi", _("two factors")
+    PHR = "phr", _("phishing-resistant")
+
+    @property
+    def rank(self) -> int:
+        return list(Level).index(self)
+
+    def meets(self, minimum: Level) -> bool:
+        return self.rank >= minimum.rank
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One accepted proof: the method's name, its RFC 8176 ``amr`` values, and when (seconds since 1970)."""
+
+    method: str
+    amr: tuple[str, ...]
+    at: int
+
+
+class SignInQuerySet(models.QuerySet["SignIn"]):
+    def live(self) -> SignInQuerySet:
+        return self.filter(ended_at=None)
+
+    def end(self, *, now: datetime, reason: str) -> int:
+        """Mark as ended, once. The sessions themselves are ended by :mod:`passwordless_auth.sessions`."""
+        return self.live().update(ended_at=now, end_reason=reason)
+
+    def seen(self, pk: int, *, now: datetime) -> None:
+        self.filter(pk=pk).update(last_seen_at=now)
+
+
+class SignIn(models.Model):
+    """The browser session that proofs have built, from the first accepted proof to its end."""
+
+    public_id = models.CharField(max_length=22, unique=True, default=derivation.new_public_id, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="passwordless_sign_ins")
+    proofs = models.JSONField(default=list)
+    level = models.CharField(max_length=16, choices=Level.choices)
+    auth_time = models.DateTimeField(_("last proof"), default=timezone.now)
+    client_id = models.CharField(max_length=255, blank=True, default="")
+    session_key_sealed = models.TextField(blank=True, default="", editable=False)
+
+    browser_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
+    ip = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
+    user_agent = models.CharField(max_length=256, blank=True, default="")
+
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_seen_at = models.DateTimeField(default=timezone.now, editable=False)
+    ended_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    end_reason = models.CharField(max_length=32, blank=True, default="")
+
+    objects = SignInQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("sign-in")
+        verbose_name_plural = _("sign-ins")
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def methods(self) -> list[str]:
+        """Names of the methods used, oldest first, each once."""
+        return list(dict.fromkeys(proof["method"] for proof in self.proofs))
+
+    @property
+    def asker(self) -> dict[str, str]:
+        browser, system = describe(self.user_agent)
+        return {"browser": browser, "os": system, "ip": self.ip or ""}
+
+    def set_proofs(self, proofs: Sequence[Proof]) -> None:
+        self.proofs = [asdict(proof) for proof in proofs]
+
+    def all_proofs(self) -> list[Proof]:
+        return [Proof(method=p["method"], amr=tuple(p["amr"]), at=p["at"]) for p in self.proofs]
+
+    def remember_session(self, session_key: str) -> None:
+        """Keep the session's key, encrypted: it is what lets somebody else end this session."""
+        self.session_key_sealed = derivation.seal(session_key, purpose="session", context=self.public_id)
+
+    def session_key(self) -> str | None:
+        if not self.session_key_sealed:
+            return None
+        return derivation.unseal(self.session_key_sealed, purpose="session", context=self.public_id)
+
+    def summary(self) -> dict[str, Any]:
+        return {"level": self.level, "methods": self.methods, "auth_time": self.auth_time}

@@ -1,0 +1,317 @@
+"""The only door to ``auth.login`` and the only writer of ``request.session``; also ends sessions elsewhere.
+
+What a session needs to know at every request (level, methods, time of the last proof) is copied into it from its
+SignIn, so that an authenticated request costs nothing beyond Django's own look-ups.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from importlib import import_module
+from typing import Any, Final
+
+from django.conf import settings as django_settings
+from django.contrib import auth
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.sessions.backends.base import VALID_KEY_CHARS, SessionBase
+from django.contrib.sessions.backends.cached_db import SessionStore as CachedDatabaseStore
+from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
+from django.db import transaction
+from django.http import HttpRequest, HttpResponseBase
+from django.middleware.csrf import rotate_token
+from django.utils import timezone
+from django.utils.crypto import get_random_string
+from django.utils.http import http_date
+
+from . import signals
+from .conf import settings
+from .exceptions import Superseded
+from .models import Level, Profile, SignIn
+from .models.event import announce
+
+BACKEND: Final = "passwordless_auth.backends.SignInBackend"
+#: What a session of ours holds under this key: see ``_facts``.
+DATA: Final = "_passwordless_auth"
+#: Seconds between two notes of when a session was last used.
+SEEN_EVERY: Final = 300
+
+#: Set on a request whose session got a new key from us.
+_MOVED: Final = "_passwordless_auth_moved"
+
+
+def session_store() -> type[SessionBase]:
+    """The class of the host's session engine."""
+    store: type[SessionBase] = import_module(django_settings.SESSION_ENGINE).SessionStore
+    return store
+
+
+def is_transactional(store: type[SessionBase]) -> bool:
+    """Whether a session is saved by the transaction around it, and rolled back with it."""
+    return issubclass(store, DatabaseStore) and not issubclass(store, CachedDatabaseStore)
+
+
+# -- beginning
+
+
+def establish(request: HttpRequest, sign_in: SignIn) -> None:
+    """Give a completed SignIn its session: a new one, or for a step-up the one that it has.
+
+    To be called inside the transaction that spends the challenge. Raises Superseded when a step-up's session is no
+    longer the one of this request.
+    """
+    if sign_in.pk is None:
+        log_in(request, sign_in)
+        return
+    facts = request.session.get(DATA)
+    if not facts or facts["sign_in"] != sign_in.pk:
+        raise Superseded
+    raise_level(request, sign_in)
+
+
+def log_in(request: HttpRequest, sign_in: SignIn) -> None:
+    """Make this request's session the one of an unsaved SignIn, under a new key, and save both.
+
+    To be called inside the transaction that spends the challenge: a database session is committed with it, others
+    are saved right after the commit. What the visitor's session held before (a basket) is kept, unless it was
+    another person's. Sends Django's ``user_logged_in``.
+    """
+    session = request.session
+    user = sign_in.user
+    _end_replaced(session)
+    if session.get(auth.SESSION_KEY) != user._meta.pk.value_to_string(user):
+        _forget_other_person(session)
+    stale_key = _move(request, sign_in)
+    session[auth.SESSION_KEY] = user._meta.pk.value_to_string(user)
+    session[auth.BACKEND_SESSION_KEY] = BACKEND
+    session[auth.HASH_SESSION_KEY] = user.get_session_auth_hash()
+    # Django finds the user in place: it then neither draws a second key nor saves, which would cost three statements
+    # and a second commit. It rotates the CSRF token, stamps last_login and tells its receivers.
+    auth.login(request, user, backend=BACKEND)
+    _save(request, stale_key)
+
+
+def raise_level(request: HttpRequest, sign_in: SignIn) -> None:
+    """Write what a further proof made of a SignIn into its session, under a new key (ASVS 7.2.4)."""
+    stale_key = _move(request, sign_in)
+    rotate_token(request)
+    _save(request, stale_key)
+
+
+def _move(request: HttpRequest, sign_in: SignIn) -> str | None:
+    """Give the session a new key, and the SignIn and the session to each other. Returns the old key."""
+    session = request.session
+    stale_key = session.session_key
+    # Django's own generator first asks whether the key is taken; the INSERT of the session finds out by itself.
+    session._session_key = get_random_string(32, VALID_KEY_CHARS)
+    sign_in.remember_session(session._session_key)
+    sign_in.save()
+    session[DATA] = _facts(sign_in, session._session_key)
+    session.set_expiry(_expiry(sign_in, now=sign_in.auth_time))
+    return stale_key
+
+
+def _save(request: HttpRequest, stale_key: str | None) -> None:
+    session = request.session
+    setattr(request, _MOVED, session.session_key)
+
+    def save() -> None:
+        session.save(must_create=True)
+        # Once is enough: SessionMiddleware would write it again. It would also set the cookie: SignInMiddleware does.
+        session.modified = False
+        if stale_key:
+            session.delete(stale_key)
+
+    if is_transactional(type(session)):
+        save()
+    else:
+        transaction.on_commit(save)
+
+
+def _facts(sign_in: SignIn, key: str) -> dict[str, Any]:
+    return {
+        "sign_in": sign_in.pk,
+        "person": Profile.objects.of(sign_in.user).handle,
+        "level": sign_in.level,
+        "methods": sign_in.methods,
+        "auth_time": int(sign_in.auth_time.timestamp()),
+        "until": int(sign_in.created_at.timestamp()) + settings.SESSION_LIFETIME,
+        "seen": int(time.time()),
+        "key_mark": _mark(key),
+    }
+
+
+def _expiry(sign_in: SignIn, *, now: datetime) -> int:
+    until = sign_in.created_at.timestamp() + settings.SESSION_LIFETIME
+    return max(1, min(settings.SESSION_IDLE, int(until - now.timestamp())))
+
+
+def _mark(key: str) -> str:
+    """Tells whether a session's key is still the one that its SignIn remembers; of no use for finding the key."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+def _forget_other_person(session: SessionBase) -> None:
+    if auth.SESSION_KEY in session:
+        # SECURITY: what another person left in this session (a basket, a half-filled form) is not this one's.
+        session.clear()
+
+
+def _end_replaced(session: SessionBase) -> None:
+    facts = session.get(DATA)
+    if facts:
+        SignIn.objects.filter(pk=facts["sign_in"]).end(now=timezone.now(), reason="replaced")
+
+
+# -- reading
+
+
+def facts_of(request: HttpRequest) -> dict[str, Any] | None:
+    """What the session knows of its SignIn: ``sign_in`` (pk), ``person`` (the Profile's handle), ``level``,
+    ``methods``, ``auth_time`` and ``until`` (seconds since 1970). ``None`` for visitors and for sessions that other code made."""
+    if not request.user.is_authenticated:
+        return None
+    facts: dict[str, Any] | None = request.session.get(DATA)
+    return facts
+
+
+def current(request: HttpRequest) -> SignIn | None:
+    """The SignIn of this request's session, from the database; ``None`` when there is none alive."""
+    facts = facts_of(request)
+    return SignIn.objects.live().filter(pk=facts["sign_in"]).first() if facts else None
+
+
+def level_of(request: HttpRequest) -> Level | None:
+    facts = facts_of(request)
+    return Level(facts["level"]) if facts else None
+
+
+def is_recent(request: HttpRequest) -> bool:
+    """Whether the last proof of this session is younger than ``STEP_UP_LIFETIME``."""
+    facts = facts_of(request)
+    return facts is not None and time.time() - facts["auth_time"] < settings.STEP_UP_LIFETIME
+
+
+# -- ending
+
+
+def end(sign_ins: Iterable[SignIn], *, reason: str) -> int:
+    """End these SignIns and delete their sessions wherever they are. Returns how many were alive."""
+    store = session_store()()
+    ended = 0
+    for sign_in in sign_ins:
+        # The row first: where the engine can't be trusted to forget, the row is asked at every request.
+        if not SignIn.objects.filter(pk=sign_in.pk).end(now=timezone.now(), reason=reason):
+            continue
+        ended += 1
+        key = sign_in.session_key()
+        if key:
+            store.delete(key)
+        _tell_end(sign_in, reason)
+    return ended
+
+
+def log_out(request: HttpRequest) -> None:
+    """End this request's session, on the server."""
+    auth.logout(request)
+
+
+def on_logged_out(sender: object, request: HttpRequest | None, user: Any, **_kwargs: Any) -> None:
+    """Receiver of Django's ``user_logged_out``: whoever ends a session, its SignIn ends."""
+    facts = request.session.get(DATA) if request is not None else None
+    if facts:
+        sign_in = SignIn.objects.live().filter(pk=facts["sign_in"]).first()
+        if sign_in and SignIn.objects.filter(pk=sign_in.pk).end(now=timezone.now(), reason="signed_out"):
+            _tell_end(sign_in, "signed_out")
+
+
+def renew_hash(request: HttpRequest) -> None:
+    """End the sessions of this user that other code made, but not this one: a new unusable password changes what
+    Django compares sessions with. A usable password is left alone."""
+    user = request.user
+    if isinstance(user, AbstractBaseUser) and not user.has_usable_password():
+        user.set_unusable_password()
+        user.save(update_fields=["password"])
+        request.session[auth.HASH_SESSION_KEY] = user.get_session_auth_hash()
+
+
+def _tell_end(sign_in: SignIn, reason: str) -> None:
+    announce("signed_out", user=sign_in.user, reason=reason)
+    transaction.on_commit(
+        lambda: signals.signed_out.send_robust(SignIn, user=sign_in.user, sign_in=sign_in, reason=reason),
+        robust=True,
+    )
+
+
+# -- around each request (called by the middleware)
+
+
+def refuse_ended(request: HttpRequest) -> None:
+    """Where the engine is not the database, ask the SignIn's row.
+
+    A cache may resurrect a session that was deleted while another request was reading it, and some caches are one
+    per process. The look-up takes the place of the session's own query, which such an engine saves.
+    """
+    session = request.session
+    if not session.session_key or is_transactional(type(session)):
+        return
+    facts = session.get(DATA)
+    if facts and not SignIn.objects.live().filter(pk=facts["sign_in"]).exists():
+        session.flush()
+
+
+def after_response(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Note the visit, follow a key that other code changed, set the cookie of a session that is already saved."""
+    session = request.session
+    if session.accessed and response.status_code < 500:
+        facts = session.get(DATA)
+        if facts:
+            _keep_up(request, session, facts)
+    moved = getattr(request, _MOVED, None)
+    if moved and moved == session.session_key and not session.modified and response.status_code < 500:
+        _set_cookie(session, response)
+
+
+def _keep_up(request: HttpRequest, session: SessionBase, facts: dict[str, Any]) -> None:
+    user = getattr(request, "_cached_user", None)
+    if user is not None and not user.is_authenticated and not hasattr(request, _MOVED):
+        # The account was deactivated or deleted: its session must not come back to life with it.
+        SignIn.objects.filter(pk=facts["sign_in"]).end(now=timezone.now(), reason="deactivated")
+        session.flush()
+        return
+    now = timezone.now()
+    key = session.session_key
+    if key and facts["key_mark"] != _mark(key):
+        _follow_key(facts["sign_in"], key)
+        session[DATA] = {**facts, "key_mark": _mark(key)}
+    if now.timestamp() - facts["seen"] >= SEEN_EVERY:
+        SignIn.objects.seen(facts["sign_in"], now=now)
+        session[DATA] = {**session[DATA], "seen": int(now.timestamp())}
+        session.set_expiry(max(1, min(settings.SESSION_IDLE, int(facts["until"] - now.timestamp()))))
+
+
+def _follow_key(pk: int, key: str) -> None:
+    """Other code called ``cycle_key()`` (a password change does): remember the new key, or it could not be ended."""
+    sign_in = SignIn.objects.live().filter(pk=pk).first()
+    if sign_in:
+        sign_in.remember_session(key)
+        sign_in.save(update_fields=["session_key_sealed"])
+
+
+def _set_cookie(session: SessionBase, response: HttpResponseBase) -> None:
+    """The cookie that SessionMiddleware would set, by the same settings."""
+    at_close = session.get_expire_at_browser_close()
+    max_age = None if at_close else session.get_expiry_age()
+    response.set_cookie(  # type: ignore[attr-defined]
+        django_settings.SESSION_COOKIE_NAME,
+        session.session_key or "",
+        max_age=max_age,
+        expires=None if max_age is None else http_date(time.time() + max_age),
+        domain=django_settings.SESSION_COOKIE_DOMAIN,
+        path=django_settings.SESSION_COOKIE_PATH,
+        secure=django_settings.SESSION_COOKIE_SECURE or False,
+        httponly=django_settings.SESSION_COOKIE_HTTPONLY or False,
+        samesite=django_settings.SESSION_COOKIE_SAMESITE,
+    )

@@ -1,0 +1,22 @@
+"""Signals: they tell, they never decide.
+
+All are sent with ``send_robust`` after the transaction that they tell of has been committed, so a broken receiver
+can neither stop a sign-in nor leave half of one behind. No signal carries a code, a link or a key.
+"""
+
+from django.dispatch import Signal
+
+#: A sign-in was asked for and its message queued. Arguments: ``challenge``.
+sign_in_started = Signal()
+#: A person is signed in. Arguments: ``user``, ``sign_in``, ``created`` (True when the account is new).
+signed_in = Signal()
+#: A code or link was refused. Arguments: ``challenge`` (or ``None``), ``code`` (see ``exceptions``).
+sign_in_failed = Signal()
+#: A session ended. Arguments: ``user``, ``sign_in``, ``reason``.
+signed_out = Signal()
+#: An Identity was attached to a user. Arguments: ``user``, ``identity``.
+identity_added = Signal()
+#: An Identity was taken from a user. Arguments: ``user``, ``identity``.
+identity_removed = Signal()
+#: Any security step. Arguments: ``kind`` (str), ``user`` (or ``None``), ``data`` (dict without secrets).
+security_event = Signal()

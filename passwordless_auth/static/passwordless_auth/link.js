@@ -1,0 +1,38 @@
+// Spares the press of the button in the browser that asked: submits the form once, shortly after the page is seen.
+// The button stays for everyone else, and for whoever comes back to this page.
+
+const form = document.querySelector("form[data-auto-submit]");
+
+function firstTime() {
+  const key = `passwordless-link:${form.dataset.autoSubmit}`;
+  try {
+    if (sessionStorage.getItem(key)) return false;
+    sessionStorage.setItem(key, "1");
+    return true;
+  } catch {
+    return false; // Without a memory, Back could go round in circles.
+  }
+}
+
+function submitSoon() {
+  // A page that is only fetched ahead, or waits in another tab, has not been opened by a person yet.
+  if (document.hidden) return;
+  document.removeEventListener("visibilitychange", submitSoon);
+  setTimeout(() => {
+    if (!sent && firstTime()) form.requestSubmit(form.querySelector("button"));
+  }, 300);
+}
+
+let sent = false;
+
+if (form) {
+  form.addEventListener("submit", (event) => {
+    if (sent) event.preventDefault();
+    sent = true;
+  });
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) sent = false;
+  });
+  document.addEventListener("visibilitychange", submitSoon);
+  submitSoon();
+}

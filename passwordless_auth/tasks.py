@@ -1,0 +1,31 @@
+"""The task that a queue of Django's Tasks framework runs: Django 6's own, or the django-tasks package on 5.2.
+
+Loaded only where ``PASSWORDLESS_AUTH_SENDER`` is ``"tasks"``, and by the queue's worker.
+"""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+try:
+    from django.tasks import task
+except ImportError:
+    from django_tasks import task
+
+from .models import Delivery
+from .outbox import deliver
+
+
+@task
+def deliver_message(pk: int) -> None:
+    """Claim and send one Delivery. The payload is its number; a task that runs twice sends once."""
+    if not Delivery.objects.claim(pk, now=timezone.now()) or deliver(pk):
+        return
+    waiting = Delivery.objects.filter(pk=pk, state=Delivery.State.QUEUED).first()
+    if waiting is not None and deliver_message.get_backend().supports_defer:
+        deliver_message.using(run_after=waiting.available_at).enqueue(pk)
+
+
+def enqueue(pk: int) -> None:
+    """Put one Delivery into the queue."""
+    deliver_message.enqueue(pk)

@@ -1,0 +1,1 @@
+"""For the tests of host projects. Not loaded by the app itself."""

@@ -1,0 +1,203 @@
+"""Limits: how often something may happen for a key.
+
+A limit is written ``"1/60s,5/15m,10/d"``: counts over windows of seconds, minutes, hours or days; ``""`` is off. A
+window begins with its first action. The database counts by default, exactly: the rows are written in the
+transaction of what they limit. A Redis cache may count instead (``LIMIT_STORE``); when it is down the database
+takes over, so a dead cache never opens a door (CWE-636).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+
+from django.core.cache import caches
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+
+from .conf import settings
+from .exceptions import TooManyRequests
+from .models import Counter
+from .models.counter import Window
+from .models.event import announce, record
+from .requester import Requester
+
+logger = logging.getLogger("passwordless_auth")
+
+#: Cache backends whose increment is known to be atomic and to keep its time-out. (DatabaseCache loses most of its
+#: parallel increments, and LocMemCache counts once per process.)
+CACHES_THAT_COUNT: Final = (
+    "django.core.cache.backends.redis.RedisCache",
+    "django_redis.cache.RedisCache",
+)
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LIMIT: Final = re.compile(r"\s*(\d+)\s*/\s*(\d*)\s*([smhd])\s*")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most ``count`` in ``period`` seconds."""
+
+    count: int
+    period: int
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """What is limited: ``action`` for ``key``, by all of ``limits``."""
+
+    action: str
+    key: str
+    limits: Sequence[Limit]
+
+    def windows(self) -> dict[Window, Limit]:
+        return {Window(self.action, self.key, limit.period): limit for limit in self.limits}
+
+
+@lru_cache(maxsize=128)
+def parse(text: str) -> tuple[Limit, ...]:
+    """The limits that a setting names. Raises ``ImproperlyConfigured`` when it can't be read."""
+    limits = []
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        match = _LIMIT.fullmatch(part)
+        if not match or not int(match[1]) or match[2] == "0":
+            raise ImproperlyConfigured(f"{part!r} is not a limit such as '5/15m'.")
+        limits.append(Limit(int(match[1]), int(match[2] or 1) * _UNITS[match[3]]))
+    return tuple(limits)
+
+
+def sends(canonical: str, *, known_browser: str) -> Bucket:
+    """Messages to an address. SECURITY: a browser that has signed in to it has a budget of its own, so strangers who
+    use up theirs lock nobody out."""
+    if known_browser:
+        return Bucket("sends_known", f"{canonical} {known_browser}", parse(settings.LIMIT_SENDS_PER_KNOWN_BROWSER))
+    return Bucket("sends", canonical, parse(settings.LIMIT_SENDS_PER_ADDRESS))
+
+
+def starts(requester: Requester) -> Bucket:
+    return Bucket("starts", requester.network, parse(settings.LIMIT_STARTS_PER_IP) if requester.network else ())
+
+
+def failures_of_network(requester: Requester) -> Bucket:
+    limits = parse(settings.LIMIT_FAILURES_PER_IP) if requester.network else ()
+    return Bucket("failures", requester.network, limits)
+
+
+def failures_of_account(canonical: str) -> Bucket:
+    return Bucket("failures_account", canonical, parse(settings.LIMIT_FAILURES_PER_ACCOUNT))
+
+
+def hit(buckets: Sequence[Bucket], *, now: datetime) -> None:
+    """Count one in each bucket, or raise :class:`~passwordless_auth.exceptions.TooManyRequests`.
+
+    To be called inside the transaction that does what is limited: refusing rolls back, so refused requests don't
+    count.
+    """
+    wanted = {window: limit for bucket in buckets for window, limit in bucket.windows().items()}
+    counts = _count(wanted, now=now)
+    over = {window: counts[window] for window, limit in wanted.items() if counts[window][0] > limit.count}
+    if not over:
+        return
+    refund(buckets)
+    worst = max(over, key=lambda window: over[window][1])
+    wait = math.ceil(over[worst][1] - now.timestamp())
+    raise TooManyRequests(retry_after=wait, scope=worst.action)
+
+
+def count(buckets: Sequence[Bucket], *, now: datetime) -> None:
+    """Count one in each bucket, whatever the limits say."""
+    _count({window: limit for bucket in buckets for window, limit in bucket.windows().items()}, now=now)
+
+
+def used_up(buckets: Sequence[Bucket], *, now: datetime) -> dict[str, int]:
+    """The actions whose limit is reached, with the seconds until it is free again. Counts nothing."""
+    wanted = {window: limit for bucket in buckets for window, limit in bucket.windows().items()}
+    full: dict[str, int] = {}
+    for window, (number, resets_at) in _read(wanted, now=now).items():
+        if number >= wanted[window].count:
+            wait = max(1, math.ceil(resets_at - now.timestamp()))
+            full[window.action] = max(wait, full.get(window.action, 0))
+    return full
+
+
+def refund(buckets: Iterable[Bucket]) -> None:
+    """Take back one hit where a rollback does not: in a cache."""
+    cache = _cache()
+    if cache is None:
+        return
+    for bucket in buckets:
+        for window in bucket.windows():
+            try:
+                cache.decr(_cache_key(window))
+            except Exception:  # the window is over, or the cache is down: nothing to take back
+                logger.debug("A limit could not be refunded", exc_info=True)
+
+
+def note_refusal(refusal: TooManyRequests, buckets: Iterable[Bucket], *, requester: Requester, now: datetime) -> None:
+    """Leave a trace of a request that was turned away: a number on the counter, and one event per window, so that
+    an attacker can't fill the event table."""
+    windows = [w for bucket in buckets if bucket.action == refusal.scope for w in bucket.windows()]
+    with transaction.atomic():
+        if settings.LIMIT_STORE == "database" and Counter.objects.note_refusal(windows, now=now):
+            record("limit_reached", requester=requester, now=now, scope=refusal.scope)
+        else:
+            announce("limit_reached", requester=requester, scope=refusal.scope)
+
+
+# -- the two stores: {window: (count, end of the window in seconds since 1970)}
+
+
+def _count(windows: Iterable[Window], *, now: datetime) -> dict[Window, tuple[int, float]]:
+    windows = list(windows)
+    cache = _cache()
+    if cache is not None:
+        try:
+            found = {}
+            for window in windows:
+                key = _cache_key(window)
+                # The key names its window and outlives it, so the increment can't meet a key that has just run out
+                # (it would come back without a time-out and count for ever).
+                cache.add(key, 0, timeout=2 * window.period)
+                found[window] = (cache.incr(key), _window_end(window))
+            return found
+        except Exception:
+            logger.exception("The cache that counts limits does not answer; the database counts")
+    counted = Counter.objects.add(windows, now=now)
+    return {window: (row.count, row.resets_at.timestamp()) for window, row in counted.items()}
+
+
+def _read(windows: Iterable[Window], *, now: datetime) -> dict[Window, tuple[int, float]]:
+    windows = list(windows)
+    cache = _cache()
+    if cache is not None:
+        try:
+            numbers = cache.get_many([_cache_key(window) for window in windows])
+            keys = {_cache_key(window): window for window in windows}
+            return {keys[key]: (int(number), _window_end(keys[key])) for key, number in numbers.items()}
+        except Exception:
+            logger.exception("The cache that counts limits does not answer; the database counts")
+    rows = Counter.objects.read(windows, now=now)
+    return {window: (row.count, row.resets_at.timestamp()) for window, row in rows.items()}
+
+
+def _cache():  # type: ignore[no-untyped-def]
+    return None if settings.LIMIT_STORE == "database" else caches[settings.LIMIT_STORE]
+
+
+def _cache_key(window: Window) -> str:
+    number = int(time.time() // window.period)
+    digest = hashlib.sha256(window.key.encode()).hexdigest()
+    return f"passwordless_auth:{window.action}:{digest}:{window.period}:{number}"
+
+
+def _window_end(window: Window) -> float:
+    return (time.time() // window.period + 1) * window.period

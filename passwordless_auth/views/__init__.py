@@ -1,0 +1,21 @@
+"""HTTP in, a flow, HTTP out. Subclass a view and put it in a URLconf of your own to change how it interacts."""
+
+from .account import AccountView, LogoutView, SessionsView, SessionView, SignedOutView
+from .link import LinkConfirmView, LinkView
+from .sign_in import LoginView, ResendView, WaitStatusView, WaitView
+from .step_up import StepUpView
+
+__all__ = [
+    "AccountView",
+    "LinkConfirmView",
+    "LinkView",
+    "LoginView",
+    "LogoutView",
+    "ResendView",
+    "SessionView",
+    "SessionsView",
+    "SignedOutView",
+    "StepUpView",
+    "WaitStatusView",
+    "WaitView",
+]

@@ -1,0 +1,243 @@
+"""What all pages share: headers, the browser's cookie, where to go next, and how a refusal looks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Final
+from urllib.parse import urlencode, urlsplit
+
+from django.conf import settings as django_settings
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import resolve_url
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.generic.base import TemplateResponseMixin, View
+
+from ..conf import settings
+from ..exceptions import Expired, PasswordlessError, TooManyRequests, WrongBrowser
+from ..flows import accounts
+from ..identifiers import PUBLIC_ID
+from ..models import Challenge
+from ..requester import BROWSER_COOKIE_AGE, Requester, browser_cookie_name, new_browser_key
+
+#: Bytes of a request's body; every form of ours is far smaller.
+MAX_BODY: Final = 64 * 1024
+
+STATUS: Final = {
+    "invalid_identifier": 400,
+    "invalid_code": 400,
+    "expired": 410,
+    "spent": 410,
+    "superseded": 410,
+    "too_many_tries": 410,
+    "too_many_requests": 429,
+    "wrong_browser": 403,
+    "sign_up_closed": 403,
+    "disabled": 403,
+    "step_up_required": 403,
+}
+
+_TITLES: Final = {
+    "invalid_code": gettext_lazy("This link does not work"),
+    "expired": gettext_lazy("The time is over"),
+    "spent": gettext_lazy("Already used"),
+    "superseded": gettext_lazy("There is a newer message"),
+    "too_many_tries": gettext_lazy("Too many wrong codes"),
+    "too_many_requests": gettext_lazy("Please wait a moment"),
+    "wrong_browser": gettext_lazy("This belongs to another browser"),
+    "sign_up_closed": gettext_lazy("No account"),
+    "disabled": gettext_lazy("This account cannot sign in"),
+    "step_up_required": gettext_lazy("A stronger sign-in is needed"),
+}
+
+
+@dataclass(frozen=True)
+class Action:
+    """A next step that an error page offers: a link, or a form with hidden fields."""
+
+    label: str
+    url: str
+    method: str = "get"
+    fields: dict[str, str] = field(default_factory=dict)
+    primary: bool = False
+
+
+@method_decorator(login_not_required, name="dispatch")  # members' pages ask for it themselves
+@method_decorator(transaction.non_atomic_requests, name="dispatch")  # a counted try must survive the request
+@method_decorator(sensitive_post_parameters(), name="dispatch")
+@method_decorator(never_cache, name="dispatch")
+@method_decorator(csrf_protect, name="dispatch")
+class PageView(TemplateResponseMixin, View):
+    """A page of ours. ``page`` names its template and is the value of ``<body data-page>``."""
+
+    page: ClassVar[str] = ""
+    #: Whether visitors are sent to the sign-in page first.
+    for_members: ClassVar[bool] = False
+    requester: Requester
+
+    def get_template_names(self) -> list[str]:
+        return [self.template_name or f"passwordless_auth/{self.page}.html"]
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        self.requester = Requester.from_request(request)
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if _body_length(request) > MAX_BODY:
+            return self._secured(HttpResponse(_("This is too much."), status=413, content_type="text/plain"))
+        if self.for_members and not request.user.is_authenticated:
+            return self._secured(redirect_to_login(request.get_full_path()))
+        try:
+            response = super().dispatch(request, *args, **kwargs)
+        except PasswordlessError as refusal:
+            response = self.refuse(refusal)
+        return self._secured(response)
+
+    def page_response(self, *, status: int = 200, page: str = "", **context: Any) -> HttpResponseBase:
+        """Render ``page`` (default: this view's own)."""
+        page = page or self.page
+        response = self.response_class(
+            request=self.request,
+            template=[f"passwordless_auth/{page}.html"] if page != self.page else self.get_template_names(),
+            context={
+                "page": page,
+                "error_code": "",
+                "site_name": settings.SITE_NAME,
+                "site_url": settings.BASE_URL,
+                "view": self,
+                **context,
+            },
+            status=status,
+        )
+        # Rendered here, so that an error in a template is an error of this view and headers are set on all.
+        return response.render()
+
+    def refuse(self, refusal: PasswordlessError) -> HttpResponseBase:
+        """The page for a refusal: what happened, and the next step."""
+        retry_after = refusal.retry_after if isinstance(refusal, TooManyRequests) else 0
+        response = self.page_response(
+            page="error",
+            status=STATUS.get(refusal.code, 400),
+            error_code=refusal.code,
+            title=_TITLES.get(refusal.code, _("This did not work")),
+            text=refusal.detail,
+            actions=self.actions_after(refusal),
+            retry_after=retry_after,
+        )
+        if retry_after:
+            response["Retry-After"] = str(retry_after)
+        return response
+
+    def actions_after(self, refusal: PasswordlessError) -> list[Action]:
+        """What the error page offers. The base class offers the sign-in page."""
+        return [
+            Action(_("Go to sign-in"), with_next(reverse("passwordless_auth:login"), self.next_url()), primary=True)
+        ]
+
+    # -- the browser
+
+    def with_browser(self) -> Requester:
+        """The requester, with a browser key in any case; ``keep_browser`` then hands it out."""
+        if not self.requester.browser_key:
+            self.requester = replace(self.requester, browser_key=new_browser_key())
+        return self.requester
+
+    def keep_browser(self, response: HttpResponseBase) -> HttpResponseBase:
+        response.set_cookie(  # type: ignore[attr-defined]
+            browser_cookie_name(),
+            self.requester.browser_key,
+            max_age=BROWSER_COOKIE_AGE,
+            path="/",
+            secure=settings.BASE_URL.startswith("https://"),
+            httponly=True,
+            samesite="Lax",
+        )
+        return response
+
+    def challenge(self) -> Challenge | None:
+        """The challenge that this request is about: the one it names, which this browser must have asked for, or the
+        newest of this browser; ``None`` when there is none."""
+        named = self.request.POST.get("challenge") or self.request.GET.get("challenge")
+        if not named:
+            return Challenge.objects.whole().of_browser(self.requester).first()
+        if not PUBLIC_ID.fullmatch(named):
+            raise Expired
+        challenge = Challenge.objects.whole().filter(public_id=named).first()
+        if challenge is None:
+            raise Expired  # purged
+        if not challenge.asked_by(self.requester):
+            raise WrongBrowser
+        return challenge
+
+    # -- where to go
+
+    def next_url(self) -> str:
+        """The ``next`` of this request, if it leads to this site; "" otherwise."""
+        return safe_next(self.request.POST.get("next") or self.request.GET.get("next") or "")
+
+    def _secured(self, response: HttpResponseBase) -> HttpResponseBase:
+        for name, value in security_headers().items():
+            response.headers.setdefault(name, value)
+        return response
+
+
+def safe_next(url: str) -> str:
+    """SECURITY: only paths of this site and absolute URLs of ``BASE_URL``; anything else would let a link to our sign-in
+    page end on a page of somebody else (CVE-2025-27143). Asked where a value comes in and again where it is used."""
+    base = urlsplit(settings.BASE_URL)
+    allowed = url_has_allowed_host_and_scheme(url, allowed_hosts={base.netloc}, require_https=base.scheme == "https")
+    return url if allowed and len(url) <= 2000 and url.isprintable() else ""
+
+
+def destination(next_url: str) -> str:
+    """Where a completed sign-in leads."""
+    return safe_next(next_url) or resolve_url(django_settings.LOGIN_REDIRECT_URL)
+
+
+def with_next(url: str, next_url: str) -> str:
+    return f"{url}?{urlencode({'next': next_url})}" if next_url else url
+
+
+def see_other(url: str) -> HttpResponseRedirect:
+    """303 (RFC 9110 §15.4.4): whatever came, go on by GET."""
+    response = HttpResponseRedirect(url)
+    response.status_code = 303
+    return response
+
+
+def display_name(user: Any) -> str:
+    """How a page addresses a user: their name, else their address, else the user name."""
+    name = getattr(user, "get_full_name", lambda: "")()
+    return str(name or accounts.email_of(user) or user.get_username())
+
+
+def security_headers() -> dict[str, str]:
+    static = urlsplit(django_settings.STATIC_URL or "")
+    ours = f"'self' {static.scheme}://{static.netloc}" if static.netloc else "'self'"
+    policy = (
+        f"default-src 'none'; script-src {ours}; style-src {ours}; img-src {ours} data:; connect-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
+    )
+    return {
+        "Content-Security-Policy": policy,
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+
+
+def _body_length(request: HttpRequest) -> int:
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0

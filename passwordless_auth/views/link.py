@@ -1,0 +1,149 @@
+"""The link of a message. Opening it changes nothing: mail scanners, previews and prefetchers open links."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from .. import derivation, sessions
+from ..conf import settings
+from ..exceptions import Expired, InvalidCode, PasswordlessError, WrongBrowser
+from ..flows import sign_in
+from ..forms import IdentifierForm
+from ..methods import METHODS
+from ..models import Challenge
+from .base import Action, PageView, destination, see_other
+from .sign_in import after_refused_challenge
+
+#: Seconds that a browser keeps the token of an opened link. The challenge's own life is what counts.
+COOKIE_AGE: Final = 900
+
+
+def link_cookie_name() -> str:
+    prefix = "__Secure-" if settings.BASE_URL.startswith("https://") else ""
+    return f"{prefix}passwordless_link"
+
+
+class LinkView(PageView):
+    """GET: take the token out of the address bar, at once, before any page is shown.
+
+    SECURITY: a URL ends up in histories, screenshots, access logs and the next page's Referer; a cookie of this path
+    does not.
+    """
+
+    page = "link"
+
+    def get(self, request: HttpRequest, token: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if derivation.public_id_of(token) is None:
+            raise InvalidCode
+        confirm = reverse("passwordless_auth:link_confirm")
+        response = see_other(confirm)
+        response.set_cookie(
+            link_cookie_name(),
+            token,
+            max_age=COOKIE_AGE,
+            path=confirm,
+            secure=settings.BASE_URL.startswith("https://"),
+            httponly=True,
+            samesite="Lax",
+        )
+        return response
+
+
+class LinkConfirmView(PageView):
+    """The page behind a link, and the POST that spends it.
+
+    In the browser that asked (and for a link that no browser asked for) one button signs in. Anywhere else the page
+    says who asked, and signing in here takes the address first: so neither a scanner that presses every button nor
+    somebody who was sent an attacker's link ends up signed in.
+    """
+
+    page = "link"
+    form_class = IdentifierForm
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        challenge, _token = self._opened()
+        if self._is_here(challenge):
+            return self._page_here(challenge)
+        return self._page_elsewhere(challenge, self.form_class())
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        challenge, token = self._opened()
+        if request.POST.get("challenge") != challenge.public_id:
+            # Another link was opened in this browser since the page was shown: show what would really be signed in.
+            return self.get(request)
+        here = self._is_here(challenge)
+        if not here:
+            form = self.form_class(request.POST)
+            if not form.is_valid() or form.cleaned_data["identifier"] != challenge.identifier:
+                if not form.errors:
+                    form.add_error("identifier", _("That is not the address that this message was sent to."))
+                return self._page_elsewhere(challenge, form, status=400, error_code="invalid_identifier")
+        if request.POST.get("action") == "deny":
+            sign_in.deny(challenge, requester=self.requester)
+            return self._without_token(self.page_response(page="denied", address_masked=challenge.masked))
+        outcome = sign_in.verify(
+            challenge,
+            token,
+            method="magic_link",
+            requester=self.with_browser(),
+            establish=partial(sessions.establish, request),
+            elsewhere=not here,
+        )
+        return self._without_token(self.keep_browser(see_other(destination(outcome.next_url))))
+
+    def _opened(self) -> tuple[Challenge, str]:
+        """The challenge whose link this browser opened, and the token. Raises why it can't be used."""
+        token = self.request.COOKIES.get(link_cookie_name(), "")
+        public_id = derivation.public_id_of(token)
+        challenge = Challenge.objects.whole().filter(public_id=public_id).first() if public_id else None
+        if challenge is None:
+            raise Expired if public_id else NoLink
+        METHODS["magic_link"].check(challenge, token, now=timezone.now())  # a wrong link learns nothing of the row
+        sign_in.require_open(challenge, now=timezone.now(), method="magic_link")
+        return challenge, token
+
+    def _is_here(self, challenge: Challenge) -> bool:
+        return challenge.asked_by(self.requester) or not challenge.browser_digest
+
+    def _page_here(self, challenge: Challenge) -> HttpResponseBase:
+        return self.page_response(
+            address=challenge.canonical,
+            challenge_id=challenge.public_id,
+            auto_submit=challenge.asked_by(self.requester),
+            purpose=challenge.purpose,
+        )
+
+    def _page_elsewhere(
+        self, challenge: Challenge, form: IdentifierForm, *, status: int = 200, error_code: str = ""
+    ) -> HttpResponseBase:
+        return self.page_response(
+            page="link_elsewhere",
+            status=status,
+            error_code=error_code,
+            address_masked=challenge.masked,
+            asked_at=challenge.created_at,
+            asker=challenge.asker,
+            challenge_id=challenge.public_id,
+            form=form,
+            accepts_code=challenge.accepts_code,
+            can_sign_in_here=challenge.purpose == Challenge.Purpose.SIGN_IN,
+        )
+
+    def _without_token(self, response: HttpResponseBase) -> HttpResponseBase:
+        response.delete_cookie(link_cookie_name(), path=reverse("passwordless_auth:link_confirm"))  # type: ignore[attr-defined]
+        return response
+
+    def actions_after(self, refusal: PasswordlessError) -> list[Action]:
+        return after_refused_challenge(self, refusal)
+
+
+class NoLink(WrongBrowser):
+    """The page was opened without a link, or by a browser that keeps no cookies."""
+
+    detail = _("Please open the link in the message once more. Your browser must accept cookies for it.")

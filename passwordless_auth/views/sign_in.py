@@ -1,0 +1,225 @@
+"""Ask for an address, then for the code."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from .. import derivation, sessions, throttling
+from ..exceptions import Expired, InvalidCode, PasswordlessError, TooManyRequests
+from ..flows import sign_in
+from ..forms import CodeForm, IdentifierForm
+from ..models import Challenge, Delivery
+from .base import Action, PageView, destination, display_name, safe_next, see_other, with_next
+
+
+def wait_url(challenge: Challenge, **extra: str) -> str:
+    return f"{reverse('passwordless_auth:wait')}?{urlencode({'challenge': challenge.public_id, **extra})}"
+
+
+def start_again(challenge: Challenge, label: str = "") -> Action:
+    """One press, and the same address gets a new message."""
+    if challenge.purpose == Challenge.Purpose.STEP_UP:
+        fields = {"next": safe_next(challenge.next_url)}
+        return Action(
+            label or _("Send a new message"), reverse("passwordless_auth:step_up"), "post", fields, primary=True
+        )
+    fields = {"identifier": challenge.canonical, "next": safe_next(challenge.next_url)}
+    return Action(label or _("Send a new message"), reverse("passwordless_auth:login"), "post", fields, primary=True)
+
+
+class LoginView(PageView):
+    """One field: who are you. A POST sends the message and leads to the waiting page."""
+
+    page = "login"
+    form_class = IdentifierForm
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        initial = request.GET.get("identifier", "")[:254]
+        return self._page(self.form_class(initial={"identifier": initial}))
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        form = self.form_class(request.POST)
+        if not form.is_valid():
+            return self._page(form, status=400, error_code="invalid_identifier")
+        challenge = sign_in.start(
+            form.cleaned_data["identifier"], requester=self.with_browser(), next_url=self.next_url()
+        )
+        return self.keep_browser(see_other(wait_url(challenge)))
+
+    def _page(self, form: IdentifierForm, *, status: int = 200, error_code: str = "") -> HttpResponseBase:
+        user = self.request.user
+        return self.page_response(
+            status=status,
+            form=form,
+            next=self.next_url(),
+            error_code=error_code,
+            signed_in_as=display_name(user) if user.is_authenticated else "",
+            continue_url=destination(self.next_url()),
+        )
+
+    def actions_after(self, refusal: PasswordlessError) -> list[Action]:
+        """A message was sent not long ago: this browser can go on with it."""
+        waiting = Challenge.objects.of_browser(self.requester).filter(state=Challenge.State.OPEN).first()
+        typed = self.request.POST.get("identifier", "")[:254]
+        back = with_next(reverse("passwordless_auth:login"), self.next_url())
+        other = Action(_("Change the address"), back)
+        if waiting is None or waiting.expires_at <= timezone.now():
+            again = Action(_("Back to sign-in"), back, "get", {"identifier": typed}, primary=True)
+            return [again]
+        return [Action(_("Enter the code that was sent"), wait_url(waiting), primary=True), other]
+
+
+class WaitView(PageView):
+    """Where the message went, how it is, and the field for its code."""
+
+    page = "wait"
+    form_class = CodeForm
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        challenge = self.challenge()
+        if challenge is None:
+            return see_other(with_next(reverse("passwordless_auth:login"), self.next_url()))
+        if challenge.state == Challenge.State.SPENT and request.user.is_authenticated:
+            return see_other(destination(challenge.next_url))
+        sign_in.require_open(challenge, now=timezone.now())
+        return self._page(challenge, self.form_class(length=challenge.code_length))
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        challenge = self.challenge()
+        if challenge is None:
+            raise Expired
+        form = self.form_class(request.POST, length=challenge.code_length)
+        if not form.is_valid():
+            sign_in.require_open(challenge, now=timezone.now(), method="one_time_code")
+            return self._page(challenge, form, status=400, error_code=InvalidCode.code)
+        try:
+            outcome = sign_in.verify(
+                challenge,
+                form.cleaned_data["code"],
+                method="one_time_code",
+                requester=self.requester,
+                establish=partial(sessions.establish, request),
+            )
+        except InvalidCode as refusal:
+            form.add_error("code", refusal.detail)
+            return self._page(challenge, form, status=400, error_code=refusal.code)
+        return self.keep_browser(see_other(destination(outcome.next_url)))
+
+    def _page(
+        self, challenge: Challenge, form: CodeForm, *, status: int = 200, error_code: str = ""
+    ) -> HttpResponseBase:
+        now = timezone.now()
+        mailbox = challenge.identifier.mailbox
+        resend_seconds = seconds_to_resend(challenge)
+        delivery = newest_delivery(challenge)
+        return self.page_response(
+            status=status,
+            error_code=error_code,
+            form=form,
+            address=challenge.canonical,
+            challenge_id=challenge.public_id,
+            accepts_code=challenge.accepts_code,
+            code_length=challenge.code_length,
+            code_is_numeric=challenge.code_alphabet == "digits",
+            code_example=derivation.ALPHABETS[challenge.code_alphabet][: challenge.code_length],
+            delivery_state=delivery.state if delivery else Delivery.State.QUEUED,
+            delivery_at=delivery.handed_over_at if delivery else None,
+            expires_at=challenge.expires_at,
+            seconds_left=max(0, math.floor((challenge.expires_at - now).total_seconds())),
+            resend_seconds=resend_seconds,
+            can_resend=True,
+            tries_left=challenge.tries_left,
+            mailbox={"name": mailbox[0], "url": mailbox[1]} if mailbox else None,
+            status_url=f"{reverse('passwordless_auth:wait_status')}?challenge={challenge.public_id}",
+            purpose=challenge.purpose,
+            next=safe_next(challenge.next_url),
+            notice="resent" if self.request.GET.get("notice") == "resent" else "",
+        )
+
+    def actions_after(self, refusal: PasswordlessError) -> list[Action]:
+        return after_refused_challenge(self, refusal)
+
+
+def after_refused_challenge(view: PageView, refusal: PasswordlessError) -> list[Action]:
+    """The next step after a message that no longer counts."""
+    login = Action(_("Use another address"), with_next(reverse("passwordless_auth:login"), view.next_url()))
+    challenge = Challenge.objects.of_browser(view.requester).first()
+    if challenge is None:
+        return [Action(_("Go to sign-in"), login.url, primary=True)]
+    if refusal.code == "superseded" and challenge.state == Challenge.State.OPEN:
+        return [Action(_("Go on with the newest message"), wait_url(challenge), primary=True), login]
+    if refusal.code == "spent" and view.request.user.is_authenticated:
+        return [Action(_("Continue"), destination(challenge.next_url), primary=True)]
+    if isinstance(refusal, TooManyRequests):
+        return [Action(_("Back"), wait_url(challenge), primary=True), login]
+    return [start_again(challenge), login]
+
+
+class ResendView(PageView):
+    """POST: the same code and link once more."""
+
+    page = "wait"
+    http_method_names = ["post", "options"]  # noqa: RUF012 (Django declares it so)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        challenge = self.challenge()
+        if challenge is None:
+            raise Expired
+        sign_in.resend(challenge, requester=self.requester)
+        return see_other(wait_url(challenge, notice="resent"))
+
+    def actions_after(self, refusal: PasswordlessError) -> list[Action]:
+        return after_refused_challenge(self, refusal)
+
+
+class WaitStatusView(PageView):
+    """GET: what the waiting page's script asks every few seconds."""
+
+    page = "wait"
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        challenge = self.challenge()
+        if challenge is None:
+            raise Expired
+        now = timezone.now()
+        delivery = newest_delivery(challenge)
+        signed_in = challenge.state == Challenge.State.SPENT and request.user.is_authenticated
+        return JsonResponse(
+            {
+                "state": _state_of(challenge, now),
+                "delivery": delivery.state if delivery else Delivery.State.QUEUED,
+                "seconds_left": max(0, math.floor((challenge.expires_at - now).total_seconds())),
+                "resend_seconds": seconds_to_resend(challenge),
+                "next": destination(challenge.next_url) if signed_in else None,
+            }
+        )
+
+    def refuse(self, refusal: PasswordlessError) -> HttpResponseBase:
+        status = 404 if refusal.code == "expired" else 403
+        return JsonResponse({"error": refusal.code, "detail": str(refusal.detail)}, status=status)
+
+
+def _state_of(challenge: Challenge, now: Any) -> str:
+    if challenge.state != Challenge.State.OPEN:
+        return str(challenge.state)
+    if not challenge.tries_left:
+        return "dead"
+    return "expired" if challenge.expires_at <= now else "open"
+
+
+def newest_delivery(challenge: Challenge) -> Delivery | None:
+    return Delivery.objects.filter(challenge=challenge).order_by("-pk").first()
+
+
+def seconds_to_resend(challenge: Challenge) -> int:
+    known = challenge.browser_digest if challenge.from_known_browser else ""
+    bucket = throttling.sends(challenge.canonical, known_browser=known)
+    return throttling.used_up([bucket], now=timezone.now()).get(bucket.action, 0)

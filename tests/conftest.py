@@ -1,0 +1,50 @@
+import pytest
+from django.core.cache import cache
+from django.test import Client
+
+from passwordless_auth.testing import outbox
+
+
+@pytest.fixture(autouse=True)
+def clean_cache():
+    cache.clear()
+
+
+@pytest.fixture
+def browser():
+    """A browser: keeps cookies and, as real ones do, meets CSRF protection."""
+    return Browser()
+
+
+@pytest.fixture
+def other_browser():
+    return Browser(HTTP_USER_AGENT="Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+
+
+CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0 Safari/537.36"
+
+
+class Browser(Client):
+    def __init__(self, **defaults):
+        defaults.setdefault("HTTP_USER_AGENT", CHROME)
+        super().__init__(enforce_csrf_checks=True, **defaults)
+
+    def submit(self, path, data=None, **extra):
+        """POST as a form of our pages does: with the CSRF token of the page."""
+        if "csrftoken" not in self.cookies:
+            self.get("/login/")
+        data = {**(data or {}), "csrfmiddlewaretoken": self.cookies["csrftoken"].value}
+        return self.post(path, data, **extra)
+
+    def start(self, address="ada@example.com", **data):
+        return self.submit("/login/", {"identifier": address, **data})
+
+    def sign_in(self, address="ada@example.com", **data):
+        response = self.start(address, **data)
+        assert response.status_code == 303, response.content
+        response = self.submit("/login/wait/", {"code": outbox.last_code(address)})
+        assert response.status_code == 303, response.content
+        return response
+
+    def who(self):
+        return self.get("/login/session.json").json()
