@@ -264,13 +264,11 @@ def _check_tasks() -> Iterator[Message]:
         )
 
 
-def check_deployment(**_kwargs: Any) -> Iterator[Message]:
-    def weak(number: int, text: str, hint: str = "See the security page of the documentation.") -> Message:
-        return _warning(number, text, hint)
+def _weak(number: int, text: str, hint: str = "See the security page of the documentation.") -> Message:
+    return _warning(number, text, hint)
 
-    https = str(getattr(django_settings, "PASSWORDLESS_AUTH_BASE_URL", "")).startswith("https://")
-    if not https:
-        yield weak(101, "PASSWORDLESS_AUTH_BASE_URL is not https: links and cookies can be read on the way.")
+
+def check_weak_numbers(**_kwargs: Any) -> Iterator[Message]:
     for number, name, limit in (
         (102, "CODE_LIFETIME", 600),
         (103, "LINK_LIFETIME", 600),
@@ -279,28 +277,34 @@ def check_deployment(**_kwargs: Any) -> Iterator[Message]:
         (106, "STEP_UP_LIFETIME", 900),
     ):
         if getattr(settings, name) > limit:
-            yield weak(number, f"PASSWORDLESS_AUTH_{name} is above {limit}.")
+            yield _weak(number, f"PASSWORDLESS_AUTH_{name} is above {limit}.")
     if settings.CODE_LENGTH * math.log2(len(ALPHABETS.get(settings.CODE_ALPHABET, "01"))) < 6 * math.log2(10):
-        yield weak(107, "Codes have less than the 20 bits that NIST SP 800-63B-4 asks for.")
+        yield _weak(107, "Codes have less than the 20 bits that NIST SP 800-63B-4 asks for.")
     for name in LIMITS:
         if not getattr(settings, name):
-            yield weak(108, f"PASSWORDLESS_AUTH_{name} is off.")
+            yield _weak(108, f"PASSWORDLESS_AUTH_{name} is off.")
     if any(limit.count > 100 for limit in _limits("LIMIT_FAILURES_PER_ACCOUNT")):
-        yield weak(109, "PASSWORDLESS_AUTH_LIMIT_FAILURES_PER_ACCOUNT allows more than 100 guesses.")
+        yield _weak(109, "PASSWORDLESS_AUTH_LIMIT_FAILURES_PER_ACCOUNT allows more than 100 guesses.")
     if settings.SENDER == "inline":
-        yield weak(110, "PASSWORDLESS_AUTH_SENDER is 'inline': messages are sent within the request.")
+        yield _weak(110, "PASSWORDLESS_AUTH_SENDER is 'inline': messages are sent within the request.")
+
+
+def check_weak_cookies(**_kwargs: Any) -> Iterator[Message]:
+    https = str(getattr(django_settings, "PASSWORDLESS_AUTH_BASE_URL", "")).startswith("https://")
+    if not https:
+        yield _weak(101, "PASSWORDLESS_AUTH_BASE_URL is not https: links and cookies can be read on the way.")
     if django_settings.SESSION_COOKIE_SAMESITE not in {"Lax", "Strict"} or not django_settings.SESSION_COOKIE_HTTPONLY:
-        yield weak(111, "The session cookie is not HttpOnly with SameSite Lax or Strict.")
+        yield _weak(111, "The session cookie is not HttpOnly with SameSite Lax or Strict.")
     if https and not (django_settings.SESSION_COOKIE_SECURE and django_settings.CSRF_COOKIE_SECURE):
-        yield weak(112, "SESSION_COOKIE_SECURE or CSRF_COOKIE_SECURE is off.")
+        yield _weak(112, "SESSION_COOKIE_SECURE or CSRF_COOKIE_SECURE is off.")
     if https and not django_settings.SESSION_COOKIE_NAME.startswith("__Host-"):
-        yield weak(
+        yield _weak(
             113,
             "The session cookie's name does not begin with '__Host-'.",
             "Set SESSION_COOKIE_NAME = '__Host-sessionid': then no other host of the domain can plant one.",
         )
     if django_settings.SESSION_COOKIE_DOMAIN:
-        yield weak(114, "SESSION_COOKIE_DOMAIN shares the session with every host of the domain.")
+        yield _weak(114, "SESSION_COOKIE_DOMAIN shares the session with every host of the domain.")
 
 
 def _limits(name: str) -> Sequence[throttling.Limit]:
@@ -364,7 +368,8 @@ _CHECKS: Final[Iterable[Callable[..., Iterator[Message]]]] = (
 def register_all() -> None:
     for check in _CHECKS:
         checks.register(_listed(check), checks.Tags.security)
-    checks.register(_listed(check_deployment), checks.Tags.security, deploy=True)
+    for check in (check_weak_numbers, check_weak_cookies):
+        checks.register(_listed(check), checks.Tags.security, deploy=True)
     for check in (check_keys_in_use, check_unimported_users):
         checks.register(_listed(check), checks.Tags.database)
 

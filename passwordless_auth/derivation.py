@@ -85,7 +85,7 @@ def same(given: str, expected: str) -> bool:
 
 
 def tidy_code(text: str) -> str:
-    """What a person meant: spaces, dashes and other marks dropped, full-width and foreign digits as ASCII, upper case."""
+    """What a person meant: spaces, dashes and other marks dropped, foreign digits as ASCII, in upper case."""
     kept = []
     for char in unicodedata.normalize("NFKC", text).upper():
         if char.isdecimal():
@@ -96,7 +96,7 @@ def tidy_code(text: str) -> str:
 
 
 def grouped(code: str) -> str:
-    """The code as people read it: in fours where that divides it, else in threes; digits with a space, letters with a dash."""
+    """The code as people read it: in fours where that divides it, else in threes, with a space or (letters) a dash."""
     if len(code) < 6:
         return code
     size, mark = (3 if len(code) % 4 else 4), (" " if code.isdigit() else "-")

@@ -77,6 +77,12 @@ class WrongBrowser(PasswordlessError):
     detail = _("The code has to be typed in the browser that asked for it.")
 
 
+class NoLink(WrongBrowser):
+    """The page behind a link was opened without the link, or by a browser that keeps no cookies."""
+
+    detail = _("Please open the link in the message once more. Your browser must accept cookies for it.")
+
+
 class SignUpClosed(PasswordlessError):
     code = "sign_up_closed"
     detail = _("There is no account for this address, and new accounts are not open to everyone.")

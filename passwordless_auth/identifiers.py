@@ -66,7 +66,7 @@ def parse(text: str) -> Identifier:
     :class:`~passwordless_auth.exceptions.InvalidIdentifier` for anything else: lists, quoted local parts, display
     names, control characters, local parts beyond ASCII, addresses over 254 characters.
     """
-    if not isinstance(text, str) or len(text) > 4 * MAX_LENGTH:
+    if len(text) > 4 * MAX_LENGTH:
         raise InvalidIdentifier
     # A phone's keyboard leaves spaces around an address; Unicode's look-alikes of "@" and "." are folded here.
     folded = unicodedata.normalize("NFKC", text).strip()

@@ -14,7 +14,9 @@ import os
 import queue
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from django.db import connections, transaction
@@ -57,7 +59,7 @@ def deliver(pk: int, *, now: datetime | None = None) -> bool:
         Delivery.objects.fail(delivery, error=str(refusal))
         announce("delivery_failed", masked=delivery.masked, error=str(refusal))
         return False
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (whatever it was, the message must not be lost)
         _postpone(delivery, error)
         return False
     Delivery.objects.hand_over(delivery, now=timezone.now(), provider_id=receipt.provider_id)
@@ -159,7 +161,7 @@ class BackgroundSender:
                 self._guarded(self._sweep)
                 continue
             try:
-                self._guarded(lambda pk=pk: deliver(pk))  # type: ignore[misc]
+                self._guarded(partial(deliver, pk))
             finally:
                 with self._lock:
                     self._busy -= 1
@@ -181,7 +183,7 @@ class BackgroundSender:
             self._swept_at = time.monotonic()
         drain()
 
-    def _guarded(self, work) -> None:  # type: ignore[no-untyped-def]
+    def _guarded(self, work: Callable[[], object]) -> None:
         try:
             work()
         except Exception:

@@ -62,7 +62,7 @@ def establish(request: HttpRequest, sign_in: SignIn) -> None:
     To be called inside the transaction that spends the challenge. Raises Superseded when a step-up's session is no
     longer the one of this request.
     """
-    if sign_in.pk is None:
+    if sign_in._state.adding:
         log_in(request, sign_in)
         return
     facts = request.session.get(DATA)
@@ -170,7 +170,8 @@ def _end_replaced(session: SessionBase) -> None:
 
 def facts_of(request: HttpRequest) -> dict[str, Any] | None:
     """What the session knows of its SignIn: ``sign_in`` (pk), ``person`` (the Profile's handle), ``level``,
-    ``methods``, ``auth_time`` and ``until`` (seconds since 1970). ``None`` for visitors and for sessions that other code made."""
+    ``methods``, ``auth_time`` and ``until`` (seconds since 1970). ``None`` for visitors, and for sessions that other
+    code made."""
     if not request.user.is_authenticated:
         return None
     facts: dict[str, Any] | None = request.session.get(DATA)
@@ -304,7 +305,7 @@ def _set_cookie(session: SessionBase, response: HttpResponseBase) -> None:
     """The cookie that SessionMiddleware would set, by the same settings."""
     at_close = session.get_expire_at_browser_close()
     max_age = None if at_close else session.get_expiry_age()
-    response.set_cookie(  # type: ignore[attr-defined]
+    response.set_cookie(
         django_settings.SESSION_COOKIE_NAME,
         session.session_key or "",
         max_age=max_age,

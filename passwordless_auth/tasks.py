@@ -5,12 +5,14 @@ Loaded only where ``PASSWORDLESS_AUTH_SENDER`` is ``"tasks"``, and by the queue'
 
 from __future__ import annotations
 
+import importlib.util
+
 from django.utils import timezone
 
-try:
+if importlib.util.find_spec("django.tasks"):
     from django.tasks import task
-except ImportError:
-    from django_tasks import task
+else:
+    from django_tasks import task  # type: ignore[no-redef]
 
 from .models import Delivery
 from .outbox import deliver

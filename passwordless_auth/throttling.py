@@ -19,7 +19,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
-from django.core.cache import caches
+from django.core.cache import BaseCache, caches
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
@@ -172,7 +172,7 @@ def _count(windows: Iterable[Window], *, now: datetime) -> dict[Window, tuple[in
         except Exception:
             logger.exception("The cache that counts limits does not answer; the database counts")
     counted = Counter.objects.add(windows, now=now)
-    return {window: (row.count, row.resets_at.timestamp()) for window, row in counted.items()}
+    return {window: (row.number, row.resets_at.timestamp()) for window, row in counted.items()}
 
 
 def _read(windows: Iterable[Window], *, now: datetime) -> dict[Window, tuple[int, float]]:
@@ -186,10 +186,10 @@ def _read(windows: Iterable[Window], *, now: datetime) -> dict[Window, tuple[int
         except Exception:
             logger.exception("The cache that counts limits does not answer; the database counts")
     rows = Counter.objects.read(windows, now=now)
-    return {window: (row.count, row.resets_at.timestamp()) for window, row in rows.items()}
+    return {window: (row.number, row.resets_at.timestamp()) for window, row in rows.items()}
 
 
-def _cache():  # type: ignore[no-untyped-def]
+def _cache() -> BaseCache | None:
     return None if settings.LIMIT_STORE == "database" else caches[settings.LIMIT_STORE]
 
 

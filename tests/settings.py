@@ -57,9 +57,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     DATABASES["default"] = {
         "ENGINE": "django.db.backends.sqlite3",
-        "NAME": BASE_DIR / "db.sqlite3",
+        "NAME": str(BASE_DIR / "db.sqlite3"),
         "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20},
-        "TEST": {"NAME": BASE_DIR / f".test-{worker}.sqlite3"},
+        "TEST": {"NAME": str(BASE_DIR / f".test-{worker}.sqlite3")},
     }
 
 CACHES = {

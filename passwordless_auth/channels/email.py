@@ -49,7 +49,7 @@ class EmailChannel(Channel):
         return Receipt(provider_id=str(getattr(status, "message_id", None) or ""))
 
     def _connection(self) -> Any:
-        connection = mail.mailers[self.using] if django.VERSION >= (6, 1) else mail.get_connection()
+        connection: Any = mail.mailers[self.using] if django.VERSION >= (6, 1) else mail.get_connection()
         # SECURITY: without a time-out one silent mail server would hold a sender for ever.
         if getattr(connection, "timeout", TIMEOUT) is None:
             connection.timeout = TIMEOUT

@@ -45,7 +45,7 @@ ATTEMPTS: Final = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """A completed sign-in. ``created``: the account is new. ``next_url``: where the person wanted to go, "" if nowhere."""
+    """A completed sign-in. ``created``: the account is new. ``next_url``: where the person wanted to go, or ""."""
 
     sign_in: SignIn
     created: bool
@@ -336,32 +336,45 @@ def _complete(
     now: datetime,
 ) -> Outcome:
     for attempt in range(ATTEMPTS):
-        refusal: PasswordlessError | None = None
         try:
-            with transaction.atomic(durable=True):
-                if not Challenge.objects.spend(challenge, method=proof.method, now=now):
-                    break
-                try:
-                    outcome = _admit(challenge, proof, requester=requester, now=now)
-                except PasswordlessError as refused:
-                    refusal = refused  # the challenge stays spent
-                else:
-                    establish(outcome.sign_in)
+            done = _spend(challenge, proof, requester=requester, establish=establish, now=now)
         except IntegrityError:
             # Two browsers proved the same new address at the same moment: one made the account, both sign in to it.
             if attempt == ATTEMPTS - 1:
                 raise
             continue
-        if refusal is not None:
-            record(
-                f"refused_{refusal.code}", user=challenge.user, masked=challenge.masked, requester=requester, now=now
-            )
-            signals.sign_in_failed.send_robust(Challenge, challenge=challenge, code=refusal.code)
-            raise refusal
-        announce("signed_in", user=outcome.sign_in.user, masked=challenge.masked, requester=requester)
-        return outcome
+        if done is None:
+            break
+        if isinstance(done, PasswordlessError):
+            kind = f"refused_{done.code}"
+            record(kind, user=challenge.user, masked=challenge.masked, requester=requester, now=now)
+            signals.sign_in_failed.send_robust(Challenge, challenge=challenge, code=done.code)
+            raise done
+        announce("signed_in", user=done.sign_in.user, masked=challenge.masked, requester=requester)
+        return done
     record("answer_replayed", user=challenge.user, masked=challenge.masked, requester=requester, now=now)
     _raise_closed(challenge, now, proof.method)
+
+
+def _spend(
+    challenge: Challenge,
+    proof: Proof,
+    *,
+    requester: Requester,
+    establish: Callable[[SignIn], None],
+    now: datetime,
+) -> Outcome | PasswordlessError | None:
+    """In one transaction: use the challenge up, and make of it a session or a refusal; ``None`` when another request
+    used it up."""
+    with transaction.atomic(durable=True):
+        if not Challenge.objects.spend(challenge, method=proof.method, now=now):
+            return None
+        try:
+            outcome = _admit(challenge, proof, requester=requester, now=now)
+        except PasswordlessError as refusal:
+            return refusal  # and the challenge stays spent
+        establish(outcome.sign_in)
+        return outcome
 
 
 def _admit(challenge: Challenge, proof: Proof, *, requester: Requester, now: datetime) -> Outcome:

@@ -18,7 +18,9 @@ class Window(NamedTuple):
 
 
 class Count(NamedTuple):
-    count: int
+    """How often, and when the window ends."""
+
+    number: int
     resets_at: datetime
 
 

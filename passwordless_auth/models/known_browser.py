@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import connections, models, router
@@ -9,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class KnownBrowserQuerySet(models.QuerySet["KnownBrowser"]):
-    def remember(self, *, user_id: object, browser_digest: str, now: datetime) -> None:
+    def remember(self, *, user_id: Any, browser_digest: str, now: datetime) -> None:
         """Note that this browser signed in as this user: one statement, new or not."""
         row = KnownBrowser(user_id=user_id, browser_digest=browser_digest, created_at=now, last_used_at=now)
         # MariaDB and MySQL take any unique key for the conflict and refuse to be told which.

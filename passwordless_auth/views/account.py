@@ -23,7 +23,7 @@ class AccountView(PageView):
     for_members = True
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        identities = Identity.objects.filter(user=request.user).order_by("-is_primary", "pk")
+        identities = Identity.objects.filter(user=self.member).order_by("-is_primary", "pk")
         sign_in = sessions.current(request)
         return self.page_response(
             display=display_name(request.user),
@@ -44,7 +44,11 @@ class SessionsView(PageView):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         here = (sessions.facts_of(request) or {}).get("sign_in")
         idle = timezone.now() - timedelta(seconds=settings.SESSION_IDLE + sessions.SEEN_EVERY)
-        alive = SignIn.objects.live().filter(user=request.user, last_seen_at__gt=idle).order_by("-last_seen_at")[:100]
+        alive = (
+            SignIn.objects.live()
+            .filter(user=self.member, last_seen_at__gt=idle)
+            .order_by("-last_seen_at")[:100]
+        )
         rows = [
             {
                 "public_id": row.public_id,
@@ -63,18 +67,18 @@ class SessionsView(PageView):
         scope = request.POST.get("scope")
         current = sessions.current(request)
         if scope == "everywhere":
-            sign_out.end_everywhere(request.user)
+            sign_out.end_everywhere(self.member)
             sessions.log_out(request)
             return see_other(f"{reverse('passwordless_auth:signed_out')}?everywhere=1")
         if scope == "others":
-            sign_out.end_others(request.user, keep=current)
+            sign_out.end_others(self.member, keep=current)
             sessions.renew_hash(request)
         else:
             public_id = request.POST.get("sign_in", "")
             if current and public_id == current.public_id:
                 sessions.log_out(request)
                 return see_other(reverse("passwordless_auth:signed_out"))
-            sign_out.end_one(request.user, public_id[:22])
+            sign_out.end_one(self.member, public_id[:22])
         return see_other(reverse("passwordless_auth:sessions"))
 
 
@@ -112,7 +116,13 @@ class SessionView(PageView):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         user = request.user
         if not user.is_authenticated:
-            nobody = {"authenticated": False, "user": None, "methods": [], "level": None, "auth_time": None}
+            nobody: dict[str, Any] = {
+                "authenticated": False,
+                "user": None,
+                "methods": [],
+                "level": None,
+                "auth_time": None,
+            }
             return JsonResponse(nobody)
         facts = sessions.facts_of(request) or {}
         person = {

@@ -12,6 +12,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import resolve_url
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -20,7 +21,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.generic.base import TemplateResponseMixin, View
+from django.views.generic.base import View
 
 from ..conf import settings
 from ..exceptions import Expired, PasswordlessError, TooManyRequests, WrongBrowser
@@ -76,10 +77,12 @@ class Action:
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 @method_decorator(never_cache, name="dispatch")
 @method_decorator(csrf_protect, name="dispatch")
-class PageView(TemplateResponseMixin, View):
+class PageView(View):
     """A page of ours. ``page`` names its template and is the value of ``<body data-page>``."""
 
     page: ClassVar[str] = ""
+    #: Another template for the page; default: ``passwordless_auth/<page>.html``.
+    template_name: ClassVar[str] = ""
     #: Whether visitors are sent to the sign-in page first.
     for_members: ClassVar[bool] = False
     requester: Requester
@@ -105,10 +108,10 @@ class PageView(TemplateResponseMixin, View):
     def page_response(self, *, status: int = 200, page: str = "", **context: Any) -> HttpResponseBase:
         """Render ``page`` (default: this view's own)."""
         page = page or self.page
-        response = self.response_class(
-            request=self.request,
-            template=[f"passwordless_auth/{page}.html"] if page != self.page else self.get_template_names(),
-            context={
+        response = TemplateResponse(
+            self.request,
+            [f"passwordless_auth/{page}.html"] if page != self.page else self.get_template_names(),
+            {
                 "page": page,
                 "error_code": "",
                 "site_name": settings.SITE_NAME,
@@ -119,7 +122,8 @@ class PageView(TemplateResponseMixin, View):
             status=status,
         )
         # Rendered here, so that an error in a template is an error of this view and headers are set on all.
-        return response.render()
+        response.render()
+        return response
 
     def refuse(self, refusal: PasswordlessError) -> HttpResponseBase:
         """The page for a refusal: what happened, and the next step."""
@@ -152,7 +156,7 @@ class PageView(TemplateResponseMixin, View):
         return self.requester
 
     def keep_browser(self, response: HttpResponseBase) -> HttpResponseBase:
-        response.set_cookie(  # type: ignore[attr-defined]
+        response.set_cookie(
             browser_cookie_name(),
             self.requester.browser_key,
             max_age=BROWSER_COOKIE_AGE,
@@ -162,6 +166,11 @@ class PageView(TemplateResponseMixin, View):
             samesite="Lax",
         )
         return response
+
+    @property
+    def member(self) -> Any:
+        """The signed-in user; only for views with ``for_members``."""
+        return self.request.user
 
     def challenge(self) -> Challenge | None:
         """The challenge that this request is about: the one it names, which this browser must have asked for, or the
@@ -191,8 +200,8 @@ class PageView(TemplateResponseMixin, View):
 
 
 def safe_next(url: str) -> str:
-    """SECURITY: only paths of this site and absolute URLs of ``BASE_URL``; anything else would let a link to our sign-in
-    page end on a page of somebody else (CVE-2025-27143). Asked where a value comes in and again where it is used."""
+    """SECURITY: only paths of this site and absolute URLs of ``BASE_URL``; anything else would let a link to our
+    sign-in page end on a page of somebody else (CVE-2025-27143). Asked where a value comes in and where it is used."""
     base = urlsplit(settings.BASE_URL)
     allowed = url_has_allowed_host_and_scheme(url, allowed_hosts={base.netloc}, require_https=base.scheme == "https")
     return url if allowed and len(url) <= 2000 and url.isprintable() else ""

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from .. import derivation, sessions
 from ..conf import settings
-from ..exceptions import Expired, InvalidCode, PasswordlessError, WrongBrowser
+from ..exceptions import Expired, InvalidCode, NoLink, PasswordlessError
 from ..flows import sign_in
 from ..forms import IdentifierForm
 from ..methods import METHODS
@@ -136,14 +136,8 @@ class LinkConfirmView(PageView):
         )
 
     def _without_token(self, response: HttpResponseBase) -> HttpResponseBase:
-        response.delete_cookie(link_cookie_name(), path=reverse("passwordless_auth:link_confirm"))  # type: ignore[attr-defined]
+        response.delete_cookie(link_cookie_name(), path=reverse("passwordless_auth:link_confirm"))
         return response
 
     def actions_after(self, refusal: PasswordlessError) -> list[Action]:
         return after_refused_challenge(self, refusal)
-
-
-class NoLink(WrongBrowser):
-    """The page was opened without a link, or by a browser that keeps no cookies."""
-
-    detail = _("Please open the link in the message once more. Your browser must accept cookies for it.")

@@ -36,7 +36,7 @@ class StepUpView(PageView):
         return self.keep_browser(see_other(wait_url(challenge)))
 
     def _identity(self) -> Any:
-        identity = step_up.identity_for(self.request.user)
+        identity = step_up.identity_for(self.member)
         if identity is None:
             raise StepUpRequired  # there is no address to ask
         return identity

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from ..exceptions import InvalidIdentifier
+from ..identifiers import parse
+from ..models import Challenge, Delivery, Event, Identity, SignIn
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]  # generic for the type checker only
+else:
+    ModelAdmin = admin.ModelAdmin
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Rows that tell what happened: seen by who may view them, changed by nobody."""
+
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Search by the whole address: found through the index, and nobody can page through addresses by parts."""
+        if not search_term:
+            return queryset, False
+        try:
+            canonical = parse(search_term).canonical
+        except InvalidIdentifier:
+            return super().get_search_results(request, queryset, search_term)
+        return self.with_address(queryset, canonical), False
+
+    def with_address(self, queryset: QuerySet[Any], canonical: str) -> QuerySet[Any]:
+        return queryset.filter(canonical=canonical)
+
+
+@admin.register(Challenge)
+class ChallengeAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "masked", "purpose", "state", "tries", "browser", "ip", "expires_at")
+    list_filter = ("state", "purpose", "created_at")
+    search_fields = ("public_id__exact",)
+    search_help_text = _("A whole e-mail address, or a public id")
+    ordering = ("-pk",)
+    fields = (
+        "public_id",
+        "purpose",
+        "masked",
+        "user",
+        "state",
+        "tries",
+        "max_tries",
+        "accepts_code",
+        "accepts_link",
+        "spent_by",
+        "from_known_browser",
+        "browser",
+        "ip",
+        "user_agent",
+        "language",
+        "created_at",
+        "code_expires_at",
+        "link_expires_at",
+        "ended_at",
+    )
+    list_select_related = ("user",)
+
+    @admin.display(description=_("browser"))
+    def browser(self, row: Challenge) -> str:
+        return " · ".join(filter(None, (row.asker["browser"], row.asker["os"])))
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "masked", "kind", "channel", "state", "attempts", "handed_over_at", "error")
+    list_filter = ("state", "kind", "channel", "created_at")
+    search_fields = ("public_id__exact", "provider_id__exact")
+    search_help_text = _("A whole e-mail address, a public id, or the provider's id")
+    ordering = ("-pk",)
+    fields = (
+        "public_id",
+        "masked",
+        "kind",
+        "channel",
+        "state",
+        "attempts",
+        "error",
+        "provider_id",
+        "language",
+        "created_at",
+        "available_at",
+        "handed_over_at",
+        "expires_at",
+        "challenge",
+        "user",
+    )
+
+
+@admin.register(SignIn)
+class SignInAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "user", "level", "methods", "browser", "ip", "last_seen_at", "ended_at", "end_reason")
+    list_filter = ("level", "end_reason", "created_at")
+    list_select_related = ("user",)
+    search_fields = ("public_id__exact",)
+    search_help_text = _("A whole e-mail address, or a public id")
+    ordering = ("-pk",)
+    fields = (
+        "public_id",
+        "user",
+        "level",
+        "methods",
+        "auth_time",
+        "client_id",
+        "browser",
+        "ip",
+        "user_agent",
+        "created_at",
+        "last_seen_at",
+        "ended_at",
+        "end_reason",
+    )
+
+    @admin.display(description=_("browser"))
+    def browser(self, row: SignIn) -> str:
+        return " · ".join(filter(None, (row.asker["browser"], row.asker["os"])))
+
+    @admin.display(description=_("methods"))
+    def methods(self, row: SignIn) -> str:
+        return ", ".join(row.methods)
+
+    def with_address(self, queryset: QuerySet[Any], canonical: str) -> QuerySet[Any]:
+        return queryset.filter(user__in=Identity.objects.filter(canonical=canonical).values("user"))
+
+
+@admin.register(Identity)
+class IdentityAdmin(ReadOnlyAdmin):
+    list_display = ("masked", "user", "kind", "is_primary", "origin", "proven_at", "created_at")
+    list_filter = ("kind", "origin", "is_primary")
+    list_select_related = ("user",)
+    search_fields = ("public_id__exact",)
+    search_help_text = _("A whole e-mail address, or a public id")
+    ordering = ("-pk",)
+    fields = (
+        "public_id",
+        "user",
+        "kind",
+        "masked",
+        "is_primary",
+        "for_sign_in",
+        "for_recovery",
+        "for_notices",
+        "origin",
+        "proven_at",
+        "created_at",
+    )
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "kind", "user", "masked", "ip", "data")
+    list_filter = ("kind", "created_at")
+    list_select_related = ("user",)
+    search_fields = ("kind__startswith",)
+    search_help_text = _("A whole e-mail address, or a kind of event")
+    ordering = ("-pk",)
+    fields = ("kind", "user", "masked", "ip", "user_agent", "data", "created_at")
+
+    def with_address(self, queryset: QuerySet[Any], canonical: str) -> QuerySet[Any]:
+        return queryset.filter(user__in=Identity.objects.filter(canonical=canonical).values("user"))

@@ -1,0 +1,36 @@
+"""A log filter: link tokens don't belong in access logs."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any, Final
+
+_TOKEN: Final = re.compile(r"(login/link/)[A-Za-z0-9_-]{22,}")
+
+
+class HideLinkTokens(logging.Filter):
+    """Masks the token in the path of a link, in the message and in its arguments.
+
+    For loggers of requests: ``django.server``, ``django.request``, ``gunicorn.access``, ``uvicorn.access``::
+
+        LOGGING = {
+            "filters": {"hide_link_tokens": {"()": "passwordless_auth.logs.HideLinkTokens"}},
+            "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["hide_link_tokens"]}},
+            …
+        }
+
+    A proxy in front writes a log of its own: the documentation says how to mask it there.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg = _hide(record.msg)
+        if isinstance(record.args, dict):
+            record.args = {name: _hide(value) for name, value in record.args.items()}
+        elif isinstance(record.args, tuple):
+            record.args = tuple(_hide(value) for value in record.args)
+        return True
+
+
+def _hide(value: Any) -> Any:
+    return _TOKEN.sub(r"\1…", value) if isinstance(value, str) else value
