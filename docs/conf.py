@@ -40,5 +40,4 @@ nitpicky = False
 
 html_theme = "furo"
 html_title = f"passwordless_auth {release}"
-html_static_path = ["_static"]
 html_copy_source = False
