@@ -1,0 +1,52 @@
+import signal
+import sys
+
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.core.management.commands.runserver import Command as Runserver
+
+
+class Command(Runserver):
+    help = "Prepares the database, makes a few people, and serves the example at http://localhost:8000/."
+    requires_system_checks = "__all__"
+
+    def add_arguments(self, parser):
+        parser.add_argument("--port", type=int, default=8000, help="Where to listen, on this machine only.")
+
+    def handle(self, *args, port, verbosity, **options):
+        if not 0 < port < 65536:
+            raise CommandError("--port must be a number from 1 to 65535.")
+        call_command("migrate", verbosity=0, interactive=False)
+        call_command("seed_demo", verbosity=0)
+        # Also where a shell has started us in the background, which makes programs deaf to Ctrl-C; and as politely
+        # when another program ends us.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
+        super().handle(
+            addrport=f"127.0.0.1:{port}",
+            use_ipv6=False,
+            use_threading=True,
+            use_reloader=False,
+            skip_checks=True,  # done by now
+            shutdown_message="\nStopped.",
+        )
+
+    def check_migrations(self):
+        """Nothing to warn of: they have just been applied."""
+
+    def on_bind(self, server_port):
+        site = settings.SITE_URL
+        lines = [
+            "The example is running. Open",
+            "",
+            f"  {site}/",
+            f"  {site}/login/    sign in as ada@example.com, or with an address that you make up",
+        ]
+        if settings.INBOX:
+            lines.append(f"  {site}/inbox/    read what it sends")
+        lines += [
+            f"  {site}/admin/    for admin@example.com",
+            "",
+            "Ctrl-C ends it.",
+        ]
+        print(*lines, sep="\n", file=sys.stdout, flush=True)

@@ -1,0 +1,40 @@
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand
+from django.db import transaction
+from django.utils import timezone
+
+from passwordless_auth.models import Identity
+
+PEOPLE = [
+    {"email": "admin@example.com", "first_name": "Site", "last_name": "Admin", "is_staff": True, "is_superuser": True},
+    {"email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace"},
+    {"email": "grace@example.com", "first_name": "Grace", "last_name": "Hopper"},
+    {"email": "alan@example.com", "first_name": "Alan", "last_name": "Turing"},
+    {"email": "closed@example.com", "first_name": "Closed", "last_name": "Account", "is_active": False},
+]
+
+
+class Command(BaseCommand):
+    help = "Makes an administrator and a few people to sign in as; a second time it changes nothing."
+
+    def handle(self, *args, **options):
+        made = sum(add(**person) for person in PEOPLE)
+        if options["verbosity"]:
+            self.stdout.write(f"{made} of {len(PEOPLE)} people were new.")
+
+
+@transaction.atomic
+def add(*, email: str, **fields: object) -> bool:
+    """One person whose address is proven, as if they had signed in before. False when they are there already."""
+    if Identity.objects.filter(kind="email", canonical=email, proven_at__isnull=False).exists():
+        return False
+    user, _ = get_user_model().objects.get_or_create(username=email.partition("@")[0], defaults=fields)
+    Identity.objects.update_or_create(
+        kind="email",
+        canonical=email,
+        defaults={"user": user, "is_primary": True, "origin": Identity.Origin.IMPORT, "proven_at": timezone.now()},
+    )
+    # Last: it then follows what is proven. A new address of a user would wait for its first proof.
+    user.email = email
+    user.save(update_fields=["email"])
+    return True
