@@ -29,14 +29,23 @@ def link_cookie_name() -> str:
     return f"{prefix}passwordless_link"
 
 
-class LinkView(PageView):
+class LinkPageView(PageView):
+    """Pages behind a link say ``no-referrer`` to whatever they load. Their ``<meta name="referrer">`` (base.html) lets
+    the form on them name its origin, or CSRF protection would refuse it."""
+
+    page = "link"
+
+    def _secured(self, response: HttpResponseBase) -> HttpResponseBase:
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return super()._secured(response)
+
+
+class LinkView(LinkPageView):
     """GET: take the token out of the address bar, at once, before any page is shown.
 
     SECURITY: a URL ends up in histories, screenshots, access logs and the next page's Referer; a cookie of this path
     does not.
     """
-
-    page = "link"
 
     def get(self, request: HttpRequest, token: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if derivation.public_id_of(token) is None:
@@ -55,7 +64,7 @@ class LinkView(PageView):
         return response
 
 
-class LinkConfirmView(PageView):
+class LinkConfirmView(LinkPageView):
     """The page behind a link, and the POST that spends it.
 
     In the browser that asked (and for a link that no browser asked for) one button signs in. Anywhere else the page
@@ -63,7 +72,6 @@ class LinkConfirmView(PageView):
     somebody who was sent an attacker's link ends up signed in.
     """
 
-    page = "link"
     form_class = IdentifierForm
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
