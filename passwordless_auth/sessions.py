@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from datetime import datetime
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings as django_settings
 from django.contrib import auth
@@ -20,7 +20,6 @@ from django.contrib.sessions.backends.base import VALID_KEY_CHARS, SessionBase
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDatabaseStore
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.db import transaction
-from django.http import HttpRequest, HttpResponseBase
 from django.middleware.csrf import rotate_token
 from django.utils import timezone
 from django.utils.crypto import get_random_string
@@ -31,6 +30,9 @@ from .conf import settings
 from .exceptions import Superseded
 from .models import Level, Profile, SignIn
 from .models.event import announce
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponseBase
 
 BACKEND: Final = "passwordless_auth.backends.SignInBackend"
 #: What a session of ours holds under this key: see ``_facts``.

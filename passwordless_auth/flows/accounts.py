@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
@@ -60,6 +61,7 @@ def _sign_up(challenge: Challenge, *, requester: Requester, now: datetime) -> Ad
     # user.email stands back, or it would make the same Identity.
     user._passwordless_auth_origin = Identity.Origin.SIGN_UP
     user.save(force_insert=True)
+    del user._passwordless_auth_origin
     identity = Identity.objects.create(
         user=user,
         kind=identifier.kind,
@@ -229,8 +231,13 @@ def _detach(identity: Identity) -> None:
 def cut_off(user: Any, *, reason: str) -> None:
     """End every session of a user and cancel whatever is on its way to their addresses."""
     sessions.end(SignIn.objects.live().filter(user=user), reason=reason)
-    addresses = Identity.objects.filter(user=user).values_list("canonical", flat=True)
-    Challenge.objects.filter(canonical__in=list(addresses)).cancel(now=timezone.now())
+    cancel_challenges(user)
+
+
+def cancel_challenges(user: Any) -> None:
+    """Nothing that is on its way to this user, or to one of their addresses, opens anything any more."""
+    addresses = list(Identity.objects.filter(user=user).values_list("canonical", flat=True))
+    Challenge.objects.filter(Q(user=user) | Q(canonical__in=addresses)).cancel(now=timezone.now())
 
 
 def forget_user(sender: type, instance: Any, **_kwargs: Any) -> None:

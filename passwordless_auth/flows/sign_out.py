@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils import timezone
-
 from .. import sessions
-from ..models import Challenge, Identity, SignIn
+from ..models import SignIn
+from . import accounts
 
 
 def end_one(user: Any, public_id: str) -> bool:
@@ -31,6 +30,5 @@ def end_everywhere(user: Any) -> int:
     if not user.has_usable_password():
         user.set_unusable_password()
         user.save(update_fields=["password"])
-    addresses = list(Identity.objects.filter(user=user).values_list("canonical", flat=True))
-    Challenge.objects.filter(canonical__in=addresses).cancel(now=timezone.now())
+    accounts.cancel_challenges(user)
     return ended

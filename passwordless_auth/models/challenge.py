@@ -77,9 +77,6 @@ class ChallengeQuerySet(models.QuerySet["Challenge"]):
             return self.none()
         return self.filter(browser_digest=requester.browser_digest).order_by("-pk")
 
-    def run_out(self, *, before: datetime) -> ChallengeQuerySet:
-        return self.filter(expires_at__lt=before)
-
 
 class Challenge(models.Model):
     """One question asked once: the attempt to prove an address, and how it went.

@@ -90,9 +90,6 @@ class CounterQuerySet(models.QuerySet["Counter"]):
                 row.update(refused=F("refused") + 1)
         return first
 
-    def run_out(self, *, before: datetime) -> CounterQuerySet:
-        return self.filter(resets_at__lt=before)
-
 
 class Counter(models.Model):
     """How often an action happened for a key in a time window."""

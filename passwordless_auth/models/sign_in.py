@@ -66,9 +66,9 @@ class SignIn(models.Model):
     ip = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
     user_agent = models.CharField(max_length=256, blank=True, default="")
 
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
     last_seen_at = models.DateTimeField(default=timezone.now, editable=False)
-    ended_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=32, blank=True, default="")
 
     objects = SignInQuerySet.as_manager()
@@ -76,6 +76,7 @@ class SignIn(models.Model):
     class Meta:
         verbose_name = _("sign-in")
         verbose_name_plural = _("sign-ins")
+        indexes = (models.Index(fields=["ended_at", "last_seen_at"], name="passwordless_sign_in_ended"),)
 
     def __str__(self) -> str:
         return self.public_id

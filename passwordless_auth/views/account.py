@@ -44,11 +44,7 @@ class SessionsView(PageView):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         here = (sessions.facts_of(request) or {}).get("sign_in")
         idle = timezone.now() - timedelta(seconds=settings.SESSION_IDLE + sessions.SEEN_EVERY)
-        alive = (
-            SignIn.objects.live()
-            .filter(user=self.member, last_seen_at__gt=idle)
-            .order_by("-last_seen_at")[:100]
-        )
+        alive = SignIn.objects.live().filter(user=self.member, last_seen_at__gt=idle).order_by("-last_seen_at")[:100]
         rows = [
             {
                 "public_id": row.public_id,

@@ -16,7 +16,7 @@ from ...models import Identity
 class Command(BaseCommand):
     help = (
         "Print a link that signs one person in, once, within five minutes: for support and for emergencies. "
-        "It is written down with the reason, and the person is told by e-mail."
+        "It is written down with the reason."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
