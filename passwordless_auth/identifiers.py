@@ -85,7 +85,8 @@ def parse(text: str) -> Identifier:
         )
     except EmailNotValidError as refusal:
         raise InvalidIdentifier from refusal
-    if "." not in address.ascii_domain:  # "ada@gmail" is a slip; inside networks have dots as well
+    _rest, dot, top = address.ascii_domain.rpartition(".")
+    if not dot or top.isdigit():  # "ada@gmail" is a slip; "ada@10.0.0.1" is no domain (RFC 3696 §2)
         raise InvalidIdentifier
     canonical = f"{address.ascii_local_part}@{address.ascii_domain}".lower()
     if len(canonical) > MAX_LENGTH:
