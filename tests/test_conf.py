@@ -1,0 +1,102 @@
+"""The settings, as a host meets them."""
+
+import subprocess
+import sys
+
+import pytest
+from django.conf import global_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.test import override_settings
+
+from passwordless_auth import conf
+from passwordless_auth.conf import settings
+
+
+def names():
+    return [name for name, value in vars(conf.Settings).items() if isinstance(value, property) and name.isupper()]
+
+
+class OfNobody(conf.Settings):
+    """The settings of a host that set none."""
+
+    def _get(self, name, default):
+        return default
+
+
+def test_every_setting_has_its_documentation():
+    assert [name for name in names() if not getattr(conf.Settings, name).__doc__] == []
+
+
+def test_the_defaults_are_those_of_the_security_rules():
+    defaults = OfNobody()
+
+    assert {
+        name: getattr(defaults, name) for name in names() if name not in {"BASE_URL", "SITE_NAME", "SECRET_KEYS"}
+    } == {
+        "NEW_KEY_DELAY": 600,
+        "SIGN_UP": "open",
+        "METHODS": ["magic_link", "one_time_code"],
+        "POLICY": "passwordless_auth.policies.Policy",
+        "LEVEL_FOR_STAFF": "single",
+        "CHANNELS": {"email": {"BACKEND": "passwordless_auth.channels.email.EmailChannel"}},
+        "SENDER": "thread",
+        "CODE_IN_SUBJECT": True,
+        "CODE_LIFETIME": 300,
+        "LINK_LIFETIME": 300,
+        "CODE_LENGTH": 6,
+        "CODE_ALPHABET": "digits",
+        "CODE_TRIES": 3,
+        "LIMIT_SENDS_PER_ADDRESS": "1/60s,5/15m,10/d",
+        "LIMIT_SENDS_PER_KNOWN_BROWSER": "1/60s,5/15m,10/d",
+        "LIMIT_STARTS_PER_IP": "50/h",
+        "LIMIT_FAILURES_PER_IP": "20/10m",
+        "LIMIT_FAILURES_PER_ACCOUNT": "10/h,20/d",
+        "LIMIT_STORE": "database",
+        "TRUSTED_PROXY_COUNT": 0,
+        "SESSION_IDLE": 43200,
+        "SESSION_LIFETIME": 2592000,
+        "STEP_UP_LIFETIME": 600,
+        "RETENTION_CHALLENGES": 86400,
+        "RETENTION_REQUESTERS": 7776000,
+        "RETENTION_EVENTS": 31536000,
+        "RETENTION_KNOWN_BROWSERS": 34560000,
+    }
+
+
+def test_what_is_required_says_so():
+    for name in ("BASE_URL", "SECRET_KEYS"):
+        with pytest.raises(ImproperlyConfigured, match=f"PASSWORDLESS_AUTH_{name} is not set"):
+            getattr(OfNobody(), name)
+
+
+def test_a_setting_is_read_when_it_is_used():
+    assert settings.CODE_LENGTH == 6
+    with override_settings(PASSWORDLESS_AUTH_CODE_LENGTH=8):
+        assert settings.CODE_LENGTH == 8
+
+
+def test_the_base_url_loses_its_last_slash_and_names_the_site():
+    with override_settings(PASSWORDLESS_AUTH_BASE_URL="https://example.com/", PASSWORDLESS_AUTH_SITE_NAME=None):
+        assert settings.BASE_URL == "https://example.com"
+        assert settings.SITE_NAME == "example.com"
+
+
+def test_the_settings_of_django_that_were_left_alone_mean_our_pages(client):
+    """``LOGIN_URL`` and ``LOGIN_REDIRECT_URL`` are Django's defaults in our settings."""
+    response = client.get("/members/")
+
+    assert response.status_code == 302
+    assert response["Location"] == "/login/?next=/members/"
+
+
+def test_the_settings_of_django_that_the_host_chose_are_kept():
+    code = (
+        "import django; from django.conf import settings; "
+        "settings.configure(LOGIN_URL='/door/', LOGIN_REDIRECT_URL='/hall/', "
+        "INSTALLED_APPS=['django.contrib.auth', 'django.contrib.contenttypes', 'django.contrib.sessions', "
+        "'passwordless_auth']); django.setup(); print(settings.LOGIN_URL, settings.LOGIN_REDIRECT_URL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+
+    assert done.stdout.split() == ["/door/", "/hall/"]
+    assert global_settings.LOGIN_URL != "/door/"

@@ -1,0 +1,32 @@
+"""Link tokens don't reach access logs."""
+
+import logging
+
+import pytest
+
+from passwordless_auth.logs import HideLinkTokens
+
+TOKEN = "abcdefghijklmnopqrstuv" + "w" * 43
+
+
+@pytest.mark.parametrize(
+    ("message", "args"),
+    [
+        (f"GET /login/link/{TOKEN}/ HTTP/1.1", ()),
+        ('"%s" %s', (f"GET /login/link/{TOKEN}/ HTTP/1.1", "303")),
+        ("%(r)s", ({"r": f"GET /login/link/{TOKEN}/"},)),
+    ],
+)
+def test_the_token_of_a_link_is_masked_wherever_it_stands(message, args):
+    record = logging.LogRecord("django.server", logging.INFO, __file__, 1, message, args, None)
+
+    assert HideLinkTokens().filter(record) is True
+    assert TOKEN[:22] not in record.getMessage()
+    assert "/login/link/…" in record.getMessage()
+
+
+def test_other_lines_stay_as_they_are():
+    record = logging.LogRecord("django.server", logging.INFO, __file__, 1, "GET /login/link/ %s", (200,), None)
+
+    assert HideLinkTokens().filter(record) is True
+    assert record.getMessage() == "GET /login/link/ 200"
