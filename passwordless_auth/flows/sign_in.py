@@ -305,14 +305,16 @@ def _count_wrong(challenge: Challenge, requester: Requester, method: str, now: d
     with transaction.atomic(durable=True):
         if method == "one_time_code":
             counted = Challenge.objects.count_try(challenge, method=method, now=now)
+            if counted:
+                challenge.refresh_from_db(fields=["tries"])  # what others counted meanwhile, too
             if not challenge.from_known_browser:
                 buckets.append(throttling.failures_of_account(challenge.canonical))
-        # A wrong link is no guess at this challenge: 256 bits can't be guessed, and anybody may send one.
-        throttling.count(buckets, now=now)
+        # A wrong link is no guess at this challenge: 256 bits can't be guessed, and anybody may send one. What was
+        # not compared is no guess either: or a burst at one message would use up what the whole account has.
+        if counted:
+            throttling.count(buckets, now=now)
     if not counted:
         _raise_closed(challenge, now, method)
-    if method == "one_time_code":
-        challenge.tries += 1
     announce("wrong_code", user=challenge.user, masked=challenge.masked, requester=requester, method=method)
     signals.sign_in_failed.send_robust(Challenge, challenge=challenge, code=InvalidCode.code)
     if not challenge.tries_left:

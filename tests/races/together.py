@@ -1,0 +1,53 @@
+"""Things done at one moment, by threads of this process."""
+
+import copy
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from django.db import connection, connections
+
+from tests.conftest import Browser
+
+
+def together(jobs):
+    """Begin all jobs at one moment, each in a thread with a database connection of its own. Their results, in order."""
+    jobs = list(jobs)
+    gate = threading.Barrier(len(jobs))
+
+    def run(job):
+        try:
+            connection.ensure_connection()
+            gate.wait(60)
+            return job()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        return [running.result() for running in [pool.submit(run, job) for job in jobs]]
+
+
+def ready(browser):
+    """Make a browser fit for a race: an error becomes a 500, and the first request has nothing left to load."""
+    browser.raise_request_exception = False
+    browser.handler.load_middleware()
+    return browser
+
+
+def tabs(browser, number):
+    """The same browser, so many times: each with the cookies that it has now."""
+    twins = [ready(Browser()) for _ in range(number)]
+    for twin in twins:
+        twin.cookies = copy.deepcopy(browser.cookies)
+    return twins
+
+
+def signed_in(responses):
+    """The answers that carry the cookie of a session in which somebody is signed in."""
+    found = []
+    for response in responses:
+        if "sessionid" in response.cookies:
+            visitor = Browser()
+            visitor.cookies["sessionid"] = response.cookies["sessionid"].value
+            if visitor.who()["authenticated"]:
+                found.append(response)
+    return found
