@@ -68,8 +68,9 @@ class ChallengeQuerySet(models.QuerySet["Challenge"]):
         )
 
     def whole(self) -> ChallengeQuerySet:
-        """With all that finishing a sign-in reads: one statement."""
-        return self.select_related("identity__user__passwordless_profile")
+        """With all that finishing a sign-in reads: one statement. SECURITY: ``user`` is in it, or telling the log of a
+        wrong code would cost a query for addresses that have an account, and none for others."""
+        return self.select_related("identity__user__passwordless_profile", "user")
 
     def of_browser(self, requester: Requester) -> ChallengeQuerySet:
         """What this browser asked for, newest first; nothing for a browser without a key."""
