@@ -178,7 +178,8 @@ if HTTPS:
 DATABASES = {
     "default": dj_database_url.parse(
         env("DATABASE_URL", "") or f"sqlite:///{HERE / 'db.sqlite3'}",
-        conn_max_age=env("DATABASE_CONN_MAX_AGE", 60),
+        # Django's development server makes a thread for each request: there is nothing to keep a connection for.
+        conn_max_age=env("DATABASE_CONN_MAX_AGE", 0 if DEBUG else 60),
         conn_health_checks=True,
     ),
 }

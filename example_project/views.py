@@ -43,8 +43,8 @@ def recent(request):
 def admin_login(request):
     """Django's admin asks for a password; nobody here has one, so its sign-in page is ours."""
     there = request.GET.get("next", "")
-    if not url_has_allowed_host_and_scheme(there, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
-        there = reverse("admin:index")
+    if not url_has_allowed_host_and_scheme(there, allowed_hosts=None, require_https=request.is_secure()):
+        there = reverse("admin:index")  # only paths of this site
     if not request.user.is_authenticated:
         return redirect_to_login(there, resolve_url("passwordless_auth:login"))
     if not request.user.is_staff:

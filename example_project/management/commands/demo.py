@@ -4,9 +4,22 @@ import sys
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.core.management.commands.runserver import Command as Runserver
+from django.core.servers.basehttp import ThreadedWSGIServer
+
+
+class Server(ThreadedWSGIServer):
+    """A thread for each browser connection, whose database connection ends with it; and a door that is shut at the
+    end."""
+
+    def serve_forever(self, *args, **kwargs):
+        try:
+            super().serve_forever(*args, **kwargs)
+        finally:
+            self.server_close()
 
 
 class Command(Runserver):
+    server_cls = Server
     help = "Prepares the database, makes a few people, and serves the example at http://localhost:8000/."
     requires_system_checks = "__all__"
 
@@ -25,7 +38,7 @@ class Command(Runserver):
         super().handle(
             addrport=f"127.0.0.1:{port}",
             use_ipv6=False,
-            use_threading=True,
+            use_threading=False,  # Server does it
             use_reloader=False,
             skip_checks=True,  # done by now
             shutdown_message="\nStopped.",
