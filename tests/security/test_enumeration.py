@@ -121,8 +121,10 @@ def compare(first, second):
         assert work == other_work, name
 
 
-@pytest.mark.parametrize("sign_up", ["open", "closed"])
-@pytest.mark.parametrize("person", PEOPLE)
+@pytest.mark.parametrize(
+    ("person", "sign_up"),
+    [*((person, "open") for person in PEOPLE), *((person, "closed") for person in (known, disabled, not_imported))],
+)
 def test_who_has_an_account_is_answered_and_worked_for_like_who_has_none(clock, settings, person, sign_up):
     """EN-01: status, body, headers, cookies, redirect; and the same statements in the same order."""
     person("somebody@example.com")
