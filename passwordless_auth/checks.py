@@ -11,6 +11,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from django.apps import apps
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.core import checks
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import DatabaseError
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
@@ -276,9 +277,9 @@ def check_weak_numbers(**_kwargs: Any) -> Iterator[Message]:
         (105, "SESSION_LIFETIME", 30 * 86400),
         (106, "STEP_UP_LIFETIME", 900),
     ):
-        if getattr(settings, name) > limit:
+        if _number(name) > limit:
             yield _weak(number, f"PASSWORDLESS_AUTH_{name} is above {limit}.")
-    if settings.CODE_LENGTH * math.log2(len(ALPHABETS.get(settings.CODE_ALPHABET, "01"))) < 6 * math.log2(10):
+    if _number("CODE_LENGTH") * math.log2(len(ALPHABETS.get(settings.CODE_ALPHABET, "01"))) < 6 * math.log2(10):
         yield _weak(107, "Codes have less than the 20 bits that NIST SP 800-63B-4 asks for.")
     for name in LIMITS:
         if not getattr(settings, name):
@@ -287,6 +288,14 @@ def check_weak_numbers(**_kwargs: Any) -> Iterator[Message]:
         yield _weak(109, "PASSWORDLESS_AUTH_LIMIT_FAILURES_PER_ACCOUNT allows more than 100 guesses.")
     if settings.SENDER == "inline":
         yield _weak(110, "PASSWORDLESS_AUTH_SENDER is 'inline': messages are sent within the request.")
+
+
+def _number(name: str) -> int:
+    """A number of the settings; 0 for what is none, which ``check_numbers`` tells."""
+    try:
+        return int(getattr(settings, name))
+    except (TypeError, ValueError):
+        return 0
 
 
 def check_weak_cookies(**_kwargs: Any) -> Iterator[Message]:
@@ -340,9 +349,11 @@ def check_unimported_users(databases: Sequence[str] | None = None, **_kwargs: An
     model = get_user_model()
     field = getattr(model, "EMAIL_FIELD", "email")
     try:
+        model._meta.get_field(field)
         known = Identity.objects.filter(is_primary=True).values("user")
-        left = model._default_manager.exclude(**{field: ""}).exclude(pk__in=known).count()
-    except (DatabaseError, LookupError, TypeError, ValueError):  # no such field, or no tables yet
+        addressed = model._default_manager.filter(**{f"{field}__isnull": False}).exclude(**{field: ""})
+        left = addressed.exclude(pk__in=known).count()
+    except (DatabaseError, FieldDoesNotExist):  # no tables yet; no such field
         return
     if left:
         yield _warning(
@@ -374,6 +385,7 @@ def register_all() -> None:
         checks.register(_listed(check), checks.Tags.database)
 
 
+@cache  # Django keeps a set: an app that is made ready twice, by a test that changes INSTALLED_APPS, adds nothing to it
 def _listed(check: Callable[..., Iterator[Message]]) -> Callable[..., list[Message]]:
     def run(**kwargs: Any) -> list[Message]:
         return list(check(**kwargs))
