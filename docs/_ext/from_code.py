@@ -152,7 +152,7 @@ def _is_djangos(action: Any) -> bool:
 
 
 class ChecksFromCode(FromCode):
-    """One row for each ``_error``, ``_warning`` and ``weak`` of ``checks``, in the order of their ids."""
+    """One row for each ``_error``, ``_warning`` and ``_weak`` of ``checks``, in the order of their ids."""
 
     def lines(self) -> Iterator[str]:
         yield from (*inspect.cleandoc(checks.__doc__ or "").splitlines(), "")
@@ -193,13 +193,14 @@ def _calls(node: ast.AST, known: dict[str, Any], named: dict[str, ast.expr]) -> 
     if (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
-        and node.func.id in {"_error", "_warning", "weak"}
+        and node.func.id in {"_error", "_warning", "_weak"}
     ):
         number = _said(node.args[0], known, named)
         if number.isdigit():
             letter = "E" if node.func.id == "_error" else "W"
             said = [_said(arg, known, named) for arg in node.args[1:]]
-            yield f"{letter}{int(number):03}", said[0], said[1] if len(said) > 1 else ""
+            hint = said[1] if len(said) > 1 else inspect.signature(checks._weak).parameters["hint"].default
+            yield f"{letter}{int(number):03}", said[0], hint
     for child in ast.iter_child_nodes(node):
         yield from _calls(child, known, named)
 
