@@ -2,7 +2,6 @@ from datetime import timedelta
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -48,5 +47,5 @@ def admin_login(request):
     if not request.user.is_authenticated:
         return redirect_to_login(there, resolve_url("passwordless_auth:login"))
     if not request.user.is_staff:
-        raise PermissionDenied
+        return render(request, "403.html", status=403)
     return redirect(there)

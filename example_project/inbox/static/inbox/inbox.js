@@ -9,11 +9,15 @@ async function look() {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.getElementById("messages");
   if (!fresh) return;
-  if (fresh.dataset.newest !== list.dataset.newest && document.body.classList.contains("ib-page--list")) {
+  if (fresh.dataset.newest === list.dataset.newest) {
+    const times = fresh.querySelectorAll("time"); // "2 minutes ago"
+    list.querySelectorAll("time").forEach((time, index) => (time.textContent = times[index]?.textContent ?? ""));
+  } else if (document.body.classList.contains("ib-page--list")) {
     location.reload(); // the newest one is shown beside the list
-    return;
+  } else {
+    list.dataset.newest = fresh.dataset.newest;
+    list.replaceChildren(...fresh.childNodes);
   }
-  if (!list.contains(document.activeElement)) list.replaceChildren(...fresh.childNodes);
 }
 
 setInterval(() => look().catch(() => {}), 2000); // the site may be restarting: the next look finds it
