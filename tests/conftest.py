@@ -3,6 +3,7 @@ import uuid
 import pytest
 from django.core.cache import cache
 from django.test import Client
+from django.utils import translation
 
 from passwordless_auth.testing import outbox
 
@@ -10,6 +11,20 @@ from passwordless_auth.testing import outbox
 @pytest.fixture(autouse=True)
 def clean_cache():
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def clean_language():
+    """A request leaves its language behind in the thread."""
+    with translation.override("en"):
+        yield
+
+
+@pytest.fixture
+def clock(time_machine):
+    """Time stands still, until ``clock.shift(seconds)``."""
+    time_machine.move_to("2026-05-01T12:00:00Z", tick=False)
+    return time_machine
 
 
 @pytest.fixture
