@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -111,7 +111,7 @@ def _move(request: HttpRequest, sign_in: SignIn) -> str | None:
     sign_in.remember_session(session._session_key)
     sign_in.save()
     session[DATA] = _facts(sign_in, session._session_key)
-    session.set_expiry(_expiry(sign_in, now=sign_in.auth_time))
+    session.set_expiry(_expiry(_end_of_life(sign_in), now=sign_in.auth_time))
     return stale_key
 
 
@@ -139,15 +139,23 @@ def _facts(sign_in: SignIn, key: str) -> dict[str, Any]:
         "level": sign_in.level,
         "methods": sign_in.methods,
         "auth_time": int(sign_in.auth_time.timestamp()),
-        "until": int(sign_in.created_at.timestamp()) + settings.SESSION_LIFETIME,
+        "until": _end_of_life(sign_in),
         "seen": int(time.time()),
         "key_mark": _mark(key),
     }
 
 
-def _expiry(sign_in: SignIn, *, now: datetime) -> int:
-    until = sign_in.created_at.timestamp() + settings.SESSION_LIFETIME
-    return max(1, min(settings.SESSION_IDLE, int(until - now.timestamp())))
+def _expiry(until: float, *, now: datetime) -> datetime:
+    """When a session that is used now ends: idle, or at the end of its life.
+
+    SECURITY: a moment and not a number of seconds. Seconds begin anew each time any code saves the session, so a page
+    that does would keep it alive for ever; and the file engine never ends a session that has a number.
+    """
+    return now + timedelta(seconds=min(settings.SESSION_IDLE, until - now.timestamp()))
+
+
+def _end_of_life(sign_in: SignIn) -> int:
+    return int(sign_in.created_at.timestamp()) + settings.SESSION_LIFETIME
 
 
 def _mark(key: str) -> str:
@@ -292,7 +300,7 @@ def _keep_up(request: HttpRequest, session: SessionBase, facts: dict[str, Any]) 
     if now.timestamp() - facts["seen"] >= SEEN_EVERY:
         SignIn.objects.seen(facts["sign_in"], now=now)
         session[DATA] = {**session[DATA], "seen": int(now.timestamp())}
-        session.set_expiry(max(1, min(settings.SESSION_IDLE, int(facts["until"] - now.timestamp()))))
+        session.set_expiry(_expiry(facts["until"], now=now))
 
 
 def _follow_key(pk: int, key: str) -> None:
