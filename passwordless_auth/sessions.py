@@ -42,6 +42,8 @@ SEEN_EVERY: Final = 300
 
 #: Set on a request whose session got a new key from us.
 _MOVED: Final = "_passwordless_auth_moved"
+#: Set on a request: key and content of its session before we changed it.
+_BEFORE: Final = "_passwordless_auth_before"
 
 
 def session_store() -> type[SessionBase]:
@@ -64,6 +66,7 @@ def establish(request: HttpRequest, sign_in: SignIn) -> None:
     To be called inside the transaction that spends the challenge. Raises Superseded when a step-up's session is no
     longer the one of this request.
     """
+    _begin_at_the_beginning(request)
     if sign_in._state.adding:
         log_in(request, sign_in)
         return
@@ -71,6 +74,20 @@ def establish(request: HttpRequest, sign_in: SignIn) -> None:
     if not facts or facts["sign_in"] != sign_in.pk:
         raise Superseded
     raise_level(request, sign_in)
+
+
+def _begin_at_the_beginning(request: HttpRequest) -> None:
+    """A flow that met another one is rolled back and begins again: then its session has to, too. Or what it replaces
+    would be the session of the first attempt, which nobody has, and the old one would live on."""
+    session = request.session
+    before = getattr(request, _BEFORE, None)
+    if before is None:
+        setattr(request, _BEFORE, (session.session_key, dict(session.items())))
+        return
+    key, content = before
+    session.clear()
+    session.update(content)
+    session._session_key = key
 
 
 def log_in(request: HttpRequest, sign_in: SignIn) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import get_random_string
@@ -116,7 +116,10 @@ def adopt(identifier: Identifier, *, now: datetime) -> Identity | None:
     found = list(model._default_manager.filter(**{address_field: identifier.canonical})[:2])
     if not found:
         return None
-    if len(found) > 1 or getattr(found[0], "is_staff", False) or primary_of(found[0]) is not None:
+    primary = primary_of(found[0])
+    if primary is not None and primary.canonical == identifier.canonical:
+        return primary  # another browser made it since this one looked
+    if len(found) > 1 or getattr(found[0], "is_staff", False) or primary is not None:
         record("adoption_refused", masked=identifier.masked, now=now, users=[str(user.pk) for user in found])
         raise Disabled
     return attach(found[0], identifier, origin=Identity.Origin.HOST, proven_at=None)
@@ -144,9 +147,9 @@ def _first_proof(identity: Identity, *, requester: Requester, now: datetime) -> 
     if identity.origin != Identity.Origin.HOST:
         announce("address_proven", user=user, masked=identity.masked, requester=requester)
         return
+    Challenge.objects.filter(user=user).cancel(now=now)
     sessions.end(SignIn.objects.live().filter(user=user), reason="first_proof")
     KnownBrowser.objects.filter(user=user).delete()
-    Challenge.objects.filter(user=user).cancel(now=now)
     Identity.objects.filter(user=user).exclude(pk=identity.pk).delete()
     # Ends sessions that other code made as well: Django compares their hash of the password field.
     user.set_unusable_password()
@@ -213,9 +216,14 @@ def _follow_email(user: Any, email: str) -> None:
         else:
             record("address_conflict", user=user, masked=identifier.masked)
         return
-    if primary is not None:
-        _detach(primary)
-    attach(user, identifier, origin=Identity.Origin.HOST, proven_at=None)
+    try:
+        with transaction.atomic():
+            if primary is not None:
+                _detach(primary)
+            attach(user, identifier, origin=Identity.Origin.HOST, proven_at=None)
+    except IntegrityError:  # its owner has signed up since we looked
+        record("address_conflict", user=user, masked=identifier.masked)
+        return
     announce("address_changed_by_host", user=user, masked=identifier.masked)
 
 
@@ -229,9 +237,13 @@ def _detach(identity: Identity) -> None:
 
 
 def cut_off(user: Any, *, reason: str) -> None:
-    """End every session of a user and cancel whatever is on its way to their addresses."""
-    sessions.end(SignIn.objects.live().filter(user=user), reason=reason)
+    """End every session of a user and cancel whatever is on its way to their addresses.
+
+    SECURITY: in this order. Cancelling waits for a sign-in that is being completed at this moment; ending then finds
+    its session, too.
+    """
     cancel_challenges(user)
+    sessions.end(SignIn.objects.live().filter(user=user), reason=reason)
 
 
 def cancel_challenges(user: Any) -> None:

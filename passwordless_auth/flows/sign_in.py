@@ -322,9 +322,16 @@ def _count_wrong(challenge: Challenge, requester: Requester, method: str, now: d
         raise TooManyTries
 
 
-def _raise_closed(challenge: Challenge, now: datetime, method: str) -> NoReturn:
-    """Another request was first: say what became of the challenge."""
-    challenge.refresh_from_db(fields=["state", "tries"])
+def _raise_closed(
+    challenge: Challenge, now: datetime, method: str, *, replayed_by: Requester | None = None
+) -> NoReturn:
+    """Another request was first: say what became of the challenge. ``replayed_by``: who came with its right answer."""
+    try:
+        challenge.refresh_from_db(fields=["state", "tries"])
+    except Challenge.DoesNotExist:  # its user was deleted
+        raise Expired from None
+    if replayed_by:
+        record("answer_replayed", user=challenge.user, masked=challenge.masked, requester=replayed_by, now=now)
     require_open(challenge, now=now, method=method)
     raise Spent  # it was open a moment ago and is now, but was not in between: no answer gets through on that
 
@@ -340,8 +347,9 @@ def _complete(
     for attempt in range(ATTEMPTS):
         try:
             done = _spend(challenge, proof, requester=requester, establish=establish, now=now)
-        except IntegrityError:
+        except (IntegrityError, OperationalError):
             # Two browsers proved the same new address at the same moment: one made the account, both sign in to it.
+            # Or each wants to cancel the other's message (the first proof does): the database lets one of them go on.
             if attempt == ATTEMPTS - 1:
                 raise
             continue
@@ -354,8 +362,7 @@ def _complete(
             raise done
         announce("signed_in", user=done.sign_in.user, masked=challenge.masked, requester=requester)
         return done
-    record("answer_replayed", user=challenge.user, masked=challenge.masked, requester=requester, now=now)
-    _raise_closed(challenge, now, proof.method)
+    _raise_closed(challenge, now, proof.method, replayed_by=requester)
 
 
 def _spend(

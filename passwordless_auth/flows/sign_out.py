@@ -26,9 +26,9 @@ def end_everywhere(user: Any) -> int:
     Django compares a session with a hash of the password field at every request. Where the password is unusable, a
     new unusable one changes that hash; a usable password is the user's own and is left alone.
     """
+    accounts.cancel_challenges(user)  # first: see accounts.cut_off
     ended = sessions.end(SignIn.objects.live().filter(user=user), reason="everywhere")
     if not user.has_usable_password():
         user.set_unusable_password()
         user.save(update_fields=["password"])
-    accounts.cancel_challenges(user)
     return ended

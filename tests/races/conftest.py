@@ -1,9 +1,6 @@
-import os
-
 import pytest
-from django.conf import settings as django_settings
-from django.db import connection
 
+from . import servers
 from .processes import Program
 
 #: A race that is lost one time in a hundred is lost.
@@ -15,26 +12,22 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("again", range(1, TIMES + 1))
 
 
-@pytest.fixture(autouse=True)
-def _servers(request):
-    """What a test is marked for must be there. MariaDB and "no Redis" are lanes of their own."""
-    if request.node.get_closest_marker("postgres") and connection.vendor != "postgresql":
-        if os.environ.get("PASSWORDLESS_AUTH_REQUIRE_SERVICES") and connection.vendor == "sqlite":
-            pytest.fail("DATABASE_URL names no PostgreSQL")
-        pytest.skip("needs PostgreSQL in DATABASE_URL")
-    if request.node.get_closest_marker("redis") and "redis" not in django_settings.CACHES:
-        pytest.skip("needs Redis in CACHE_URL")
+def pytest_runtest_setup(item):
+    servers.require(item)
 
 
-@pytest.fixture
-def four_processes():
-    """Starts four programs that start sign-ins, with the given settings."""
-    programs = []
-
-    def begin(**settings):
-        programs.extend(Program("tests.races.starting", **settings) for _ in range(4))
-        return [program.wait_until_ready() for program in programs]
-
-    yield begin
+@pytest.fixture(scope="module", params=["database", pytest.param("redis", marks=pytest.mark.redis)])
+def four_processes(request, django_db_setup):
+    """Four programs that start sign-ins: five may be from one IP address, and to one address. Counted in each store."""
+    programs = [
+        Program(
+            "tests.races.starting",
+            PASSWORDLESS_AUTH_LIMIT_STORE=request.param,
+            PASSWORDLESS_AUTH_LIMIT_STARTS_PER_IP="5/h",
+            PASSWORDLESS_AUTH_LIMIT_SENDS_PER_ADDRESS="5/h",
+        )
+        for _ in range(4)
+    ]
+    yield [program.wait_until_ready() for program in programs]
     for program in programs:
         program.kill()

@@ -4,6 +4,7 @@ import secrets
 from functools import partial
 
 import pytest
+from django.db import connection
 
 from passwordless_auth.models import Challenge, Counter, Delivery, Event
 from passwordless_auth.testing import outbox
@@ -12,13 +13,14 @@ from .together import ready, tabs, together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+#: SQLite has one writer at a time, and waits for it by sleeping: fewer prove as much.
+STARTS = 200 if connection.vendor == "postgresql" else 40
 LIMIT = 5
 NO_LIMITS = {
     "PASSWORDLESS_AUTH_LIMIT_SENDS_PER_ADDRESS": "",
     "PASSWORDLESS_AUTH_LIMIT_SENDS_PER_KNOWN_BROWSER": "",
     "PASSWORDLESS_AUTH_LIMIT_STARTS_PER_IP": "",
 }
-STORES = ["database", pytest.param("redis", marks=pytest.mark.redis)]
 
 
 def some_ip():
@@ -39,34 +41,34 @@ def start_at_one_moment(programs, whos):
     return {status: statuses.count(status) for status in set(statuses)}
 
 
-@pytest.mark.parametrize("store", STORES)
-def test_four_processes_pass_exactly_the_limit_of_an_ip_address(four_processes, store):
-    programs = four_processes(PASSWORDLESS_AUTH_LIMIT_STORE=store, PASSWORDLESS_AUTH_LIMIT_STARTS_PER_IP=f"{LIMIT}/h")
-    for _again in range(3):
-        ip = some_ip()
+def test_four_processes_pass_exactly_the_limit_of_an_ip_address(four_processes, again):
+    ip = some_ip()
 
-        answers = start_at_one_moment(programs, [{"address": some_address(), "ip": ip} for _ in range(200)])
+    answers = start_at_one_moment(four_processes, [{"address": some_address(), "ip": ip} for _ in range(STARTS)])
 
-        assert answers == {303: LIMIT, 429: 200 - LIMIT}
-        assert Challenge.objects.filter(ip=ip).count() == LIMIT
-        if store == "database":
-            assert Counter.objects.get(action="starts", key=ip).count == LIMIT
-            assert Counter.objects.get(action="starts", key=ip).refused == 200 - LIMIT
-            assert Event.objects.filter(kind="limit_reached", ip=ip).count() == 1
+    assert answers == {303: LIMIT, 429: STARTS - LIMIT}
+    assert Challenge.objects.filter(ip=ip).count() == LIMIT
 
 
-@pytest.mark.parametrize("store", STORES)
-def test_four_processes_pass_exactly_the_limit_of_an_address(four_processes, store):
-    programs = four_processes(
-        PASSWORDLESS_AUTH_LIMIT_STORE=store, PASSWORDLESS_AUTH_LIMIT_SENDS_PER_ADDRESS=f"{LIMIT}/h"
-    )
-    for _again in range(3):
-        address = some_address()
+def test_four_processes_pass_exactly_the_limit_of_an_address(four_processes, again):
+    address = some_address()
 
-        answers = start_at_one_moment(programs, [{"address": address, "ip": some_ip()} for _ in range(200)])
+    answers = start_at_one_moment(four_processes, [{"address": address, "ip": some_ip()} for _ in range(STARTS)])
 
-        assert answers == {303: LIMIT, 429: 200 - LIMIT}
-        assert Delivery.objects.filter(canonical=address).count() == LIMIT
+    assert answers == {303: LIMIT, 429: STARTS - LIMIT}
+    assert Delivery.objects.filter(canonical=address).count() == LIMIT
+
+
+def test_refusals_at_one_moment_are_counted_and_leave_one_event(browser, settings, again):
+    settings.PASSWORDLESS_AUTH_LIMIT_SENDS_PER_ADDRESS = "1/h"
+    browser.start("ada@example.com")
+
+    answers = together(partial(tab.start, "ada@example.com") for tab in tabs(browser, 20))
+
+    assert [answer.status_code for answer in answers] == [429] * 20
+    counter = Counter.objects.get(action="sends")
+    assert (counter.count, counter.refused) == (1, 20)
+    assert Event.objects.filter(kind="limit_reached").count() == 1
 
 
 def test_two_starts_of_one_browser_leave_one_open_challenge(browser, settings, again):

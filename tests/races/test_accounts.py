@@ -1,0 +1,182 @@
+"""Two people at one door: accounts made, proven and ended at one moment."""
+
+import threading
+from contextlib import suppress
+from functools import partial
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.signals import user_logged_in
+from django.contrib.sessions.models import Session
+from django.db import IntegrityError
+from django.db.models.signals import pre_save
+
+from passwordless_auth.flows import sign_out
+from passwordless_auth.models import Challenge, Identity, KnownBrowser, Profile, SignIn
+
+from .together import ready, signed_in, together
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ADDRESS = "ada@example.com"
+
+
+@pytest.fixture(autouse=True)
+def _two_messages_at_once(settings):
+    settings.PASSWORDLESS_AUTH_LIMIT_SENDS_PER_ADDRESS = "10/h"
+
+
+def asked_by(browser):
+    """A browser that has asked, and what remains to be done: type the code of its own message."""
+    browser.start(ADDRESS)
+    code = Challenge.objects.latest("pk").code()
+    return partial(ready(browser).submit, "/login/wait/", {"code": code})
+
+
+def test_two_browsers_that_prove_a_new_address_at_one_moment_share_one_account(browser, other_browser, again):
+    answers = together([asked_by(browser), asked_by(other_browser)])
+
+    assert [answer.status_code for answer in answers] == [303, 303]
+    user = get_user_model().objects.get()
+    assert Identity.objects.get().user == user
+    assert Profile.objects.get().user == user
+    assert [sign_in.user for sign_in in SignIn.objects.all()] == [user, user]
+    assert KnownBrowser.objects.filter(user=user).count() == 2
+    assert Session.objects.count() == 2
+    assert browser.who()["user"] == other_browser.who()["user"]
+    assert browser.who()["authenticated"]
+
+
+def test_two_browsers_that_prove_an_entered_address_at_one_moment_clear_the_account_once(browser, other_browser, again):
+    user = get_user_model().objects.create_user("ada", ADDRESS, "a-password-that-somebody-knows")
+    assert Identity.objects.get(user=user).proven_at is None
+
+    answers = together([asked_by(browser), asked_by(other_browser)])
+
+    # Whoever is first clears the account, the other's message with it: that one asks again, or was a moment later.
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses in ([303, 303], [303, 410])
+    assert len(signed_in(answers)) == statuses.count(303) == SignIn.objects.live().count()
+    user.refresh_from_db()
+    assert not user.has_usable_password()
+    assert Identity.objects.get(user=user).proven_at
+
+
+def test_two_browsers_that_adopt_an_existing_user_at_one_moment_find_the_same(browser, other_browser, again):
+    user = get_user_model().objects.create_user("ada", ADDRESS)
+    Identity.objects.all().delete()  # a user from before this app, never imported
+
+    answers = together([asked_by(browser), asked_by(other_browser)])
+
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses in ([303, 303], [303, 410])
+    assert get_user_model().objects.get() == user
+    assert Identity.objects.get().user == user
+    assert len(signed_in(answers)) == statuses.count(303)
+
+
+def held_open(request_that_signs_in, then):
+    """Do something while a sign-in is in the middle of its transaction: its message is spent, its session not yet
+    made. Gives the sign-in's answer once both are done."""
+    spent, go_on = threading.Event(), threading.Event()
+
+    def pause(sender, instance, **kwargs):
+        if instance._state.adding:
+            spent.set()
+            go_on.wait(30)
+
+    def interfere():
+        assert spent.wait(30)
+        timer = threading.Timer(0.3, go_on.set)  # by then it is done, or waits for the sign-in
+        timer.start()
+        try:
+            then()
+        finally:
+            timer.join()
+
+    pre_save.connect(pause, sender=SignIn)
+    try:
+        answer, _done = together([request_that_signs_in, interfere])
+    finally:
+        pre_save.disconnect(pause, sender=SignIn)
+    return answer
+
+
+@pytest.fixture
+def user():
+    user = get_user_model().objects.create_user("ada", ADDRESS)
+    Identity.objects.update(proven_at=user.date_joined)
+    return user
+
+
+def test_a_session_made_while_its_account_is_deactivated_does_not_outlive_it(browser, user, again):
+    def deactivate():
+        user.is_active = False
+        user.save()
+
+    answer = held_open(asked_by(browser), deactivate)
+
+    assert answer.status_code < 500
+    assert not SignIn.objects.live().exists()
+    user.is_active = True
+    user.save()
+    assert not browser.who()["authenticated"], "a session came back to life with its account"
+
+
+def test_a_session_made_while_its_owner_signs_out_everywhere_is_ended(browser, user, again):
+    answer = held_open(asked_by(browser), partial(sign_out.end_everywhere, user))
+
+    assert answer.status_code < 500
+    assert not SignIn.objects.live().exists()
+    assert not browser.who()["authenticated"]
+
+
+def test_a_user_deleted_at_the_moment_of_a_sign_in_leaves_nothing_half_made(browser, user, again):
+    primary_key = user.pk
+
+    def delete():
+        # Django collects what goes with a user before it deletes: what is added meanwhile stops it, and one repeats.
+        for _attempt in range(2):
+            with suppress(IntegrityError):
+                get_user_model().objects.get(pk=primary_key).delete()
+                return
+
+    answer, _done = together([asked_by(browser), delete])
+
+    assert answer.status_code in {303, 400, 403, 404, 410}
+    assert not get_user_model().objects.filter(pk=primary_key).exists()
+    assert not SignIn.objects.filter(user_id=primary_key).exists()
+
+
+def test_an_address_entered_by_an_administrator_while_its_owner_signs_up_has_one_owner(browser, again):
+    sign_up = asked_by(browser)
+
+    answer, entered = together([sign_up, partial(get_user_model().objects.create_user, "entered", ADDRESS)])
+
+    assert answer.status_code in {303, 403}
+    assert Identity.objects.filter(canonical=ADDRESS).count() == 1
+    assert get_user_model().objects.filter(pk=entered.pk).exists()
+
+
+def test_a_sign_in_that_has_to_begin_again_still_ends_the_session_that_it_replaces(browser):
+    browser.sign_in("somebody@example.com")
+    replaced = SignIn.objects.get()
+    old_key = browser.cookies["sessionid"].value
+    failures = iter([IntegrityError])
+
+    def fail_once(sender, **kwargs):
+        for failure in failures:
+            raise failure
+
+    sign_in = asked_by(browser)
+    user_logged_in.connect(fail_once)
+    try:
+        answer = sign_in()
+    finally:
+        user_logged_in.disconnect(fail_once)
+
+    assert answer.status_code == 303
+    replaced.refresh_from_db()
+    assert replaced.end_reason == "replaced"
+    assert not Session.objects.filter(session_key=old_key).exists()
+    assert browser.who()["user"]["email"] == ADDRESS
