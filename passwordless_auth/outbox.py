@@ -121,25 +121,24 @@ class BackgroundSender:
     THREADS: Final = 4
 
     def __init__(self) -> None:
-        self._process_id = 0
-        self._lock = threading.Lock()
-        self._start_over()
+        self.start_over()
 
-    def _start_over(self) -> None:
+    def start_over(self) -> None:
+        """Begin anew in the child of a fork: it inherits the queue and the lock, held or not, and none of the
+        threads."""
+        self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._busy = 0
+        self._sweeping = False
         self._swept_at = 0.0
 
     def post(self, pk: int) -> None:
         with self._lock:
-            if self._process_id != os.getpid():  # a fork inherits the queue, but none of the threads
-                self._start_over()
-                self._process_id = os.getpid()
             self._busy += 1
             self._queue.put(pk)
             self._threads = [thread for thread in self._threads if thread.is_alive()]
-            if len(self._threads) < min(self.THREADS, self._busy):
+            if len(self._threads) < min(self.THREADS, self._busy + self._sweeping):
                 thread = threading.Thread(target=self._work, name="passwordless-auth-sender", daemon=True)
                 self._threads.append(thread)
                 thread.start()
@@ -168,20 +167,24 @@ class BackgroundSender:
             self._guarded(self._sweep)
 
     def _needed(self) -> bool:
-        """One idle thread stays to look for retries; the others end."""
+        """One idle thread stays to look for retries; the others end, unless a message came just now."""
         with self._lock:
-            if self._threads[0] is threading.current_thread():
+            if self._threads[0] is threading.current_thread() or not self._queue.empty():
                 return True
             self._threads.remove(threading.current_thread())
             return False
 
     def _sweep(self) -> None:
-        """Now and then, take over what is due: retries of ours, and what other processes left."""
+        """Now and then, take over what is due: retries of ours, and what other processes left. One thread at a time:
+        a backlog for a mail server that hangs must not keep all of them."""
         with self._lock:
-            if time.monotonic() - self._swept_at < SWEEP_EVERY / 5:
+            if self._sweeping or time.monotonic() - self._swept_at < SWEEP_EVERY / 5:
                 return
-            self._swept_at = time.monotonic()
-        drain()
+            self._sweeping, self._swept_at = True, time.monotonic()
+        try:
+            drain()
+        finally:
+            self._sweeping = False
 
     def _guarded(self, work: Callable[[], object]) -> None:
         try:
@@ -204,6 +207,8 @@ def _send_with(kind: str, pk: int) -> None:
 
 
 sender: Final = BackgroundSender()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=sender.start_over)
 
 # Give what is on its way a moment when the process ends in good order.
 atexit.register(sender.join, 5)
