@@ -1,0 +1,523 @@
+"""Every page in every state that it has: how a person gets there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from playwright.sync_api import Browser, expect
+
+from .people import Person, another_code
+from .site import Site, address
+
+FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/18.5 Mobile/15E148 Safari/604.1"
+)
+
+
+@dataclass
+class Stage:
+    """Where a state is brought about. ``strict`` says what ``strict_site`` is in conftest.py."""
+
+    chromium: Browser
+    site: Site
+    strict: Site
+    german: bool
+    people: list[Person]
+
+    def person(self, at: Site | None = None, **options: object) -> Person:
+        if self.german:
+            options = {"locale": "de-DE", **options}
+        self.people.append(Person(self.chromium, at or self.site, **options))
+        return self.people[-1]
+
+    def guest_of(self, host: Person, at: Site | None = None) -> Person:
+        """The same browser profile at another site."""
+        return self.person(at, storage_state=host.context.storage_state())
+
+
+@dataclass(frozen=True)
+class State:
+    name: str
+    go: Callable[[Stage], Person]
+    page: str = ""
+    code: str = ""
+    german: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name}_in_german" if self.german else self.name
+
+
+STATES: list[State] = []
+
+
+def state(page: str = "", code: str = "", *, german: bool = False) -> Callable:
+    """A state of the page whose hook is ``page``, looked at in English, or in German as well: words are longer."""
+
+    def keep(go: Callable[[Stage], Person]) -> Callable[[Stage], Person]:
+        for language in (False, True) if german else (False,):
+            STATES.append(State(go.__name__, go, page, code, language))
+        return go
+
+    return keep
+
+
+# -- asking
+
+
+@state("login", german=True)
+def login(stage):
+    person = stage.person()
+    person.opens("/login/")
+    return person
+
+
+@state("login", "invalid_identifier", german=True)
+def login_with_an_error(stage):
+    person = stage.person()
+    person.opens("/login/")
+    person.page.locator("#identifier").fill("ada at example")
+    person.page.keyboard.press("Enter")
+    return person
+
+
+@state("login")
+def login_signed_in(stage):
+    person = _signed_in(stage)
+    person.opens("/login/?next=/members/")
+    return person
+
+
+# -- waiting
+
+
+@state("wait", german=True)
+def wait_handed_over(stage):
+    person, _ada = _waiting(stage)
+    return person
+
+
+@state("wait")
+def wait_queued(stage):
+    person, ada = _waiting(stage)
+    stage.site.set_delivery(ada, "queued")
+    person.page.reload()
+    return person
+
+
+@state("wait", german=True)
+def wait_failed(stage):
+    person, ada = _waiting(stage)
+    stage.site.set_delivery(ada, "failed")
+    stage.site.forget_limits()
+    person.page.reload()
+    return person
+
+
+@state("wait", "invalid_code", german=True)
+def wait_with_a_wrong_code(stage):
+    person, ada = _waiting(stage)
+    person.code_field.fill(another_code(stage.site.message(ada)["code"]))
+    person.page.keyboard.press("Enter")
+    return person
+
+
+@state("wait")
+def wait_with_a_webmail(stage):
+    return _waiting(stage, domain="gmail.com")[0]
+
+
+@state("wait", german=True)
+def wait_for_the_link_only(stage):
+    person, ada = _waiting(stage, domain="gmail.com")
+    stage.site.change_challenge(ada, accepts_code=False)
+    person.page.reload()
+    return person
+
+
+@state("wait")
+def wait_for_a_code_of_letters(stage):
+    host, ada = _ada(stage)
+    person = stage.guest_of(host, stage.strict)
+    person.asks(ada)
+    return person
+
+
+@state("wait", german=True)
+def wait_after_resend(stage):
+    person, ada = _waiting(stage)
+    stage.site.forget_limits()
+    person.page.reload()
+    person.page.locator("[data-resend]").click()
+    stage.site.message(ada, 2)
+    return person
+
+
+@state("wait")
+def wait_for_a_step_up(stage):
+    person = step_up(stage)
+    person.page.locator("main form button").first.click()
+    return person
+
+
+@state("wait")
+def wait_with_a_long_address(stage):
+    person, _ = _waiting(stage, name="a.very.long.name.that.somebody.really.has", domain="mail.department.example.org")
+    return person
+
+
+# -- the link
+
+
+@state("link", german=True)
+def link(stage):
+    person, ada = _waiting(stage)
+    public_id = stage.site.change_challenge(ada)
+    # As after going back: the page does not go on by itself a second time.
+    person.context.add_init_script(f"sessionStorage.setItem('passwordless-link:{public_id}', '1')")
+    person.opens(stage.site.message(ada)["link"])
+    return person
+
+
+@state("link")
+def link_that_no_browser_asked_for(stage):
+    _asking, ada = _waiting(stage)
+    stage.site.change_challenge(ada, browser_digest="")
+    person = stage.person()
+    person.opens(stage.site.message(ada)["link"])
+    return person
+
+
+@state("link_elsewhere", german=True)
+def link_elsewhere(stage):
+    return _elsewhere(stage)[0]
+
+
+@state("link_elsewhere", "invalid_identifier", german=True)
+def link_elsewhere_with_another_address(stage):
+    person, _ada = _elsewhere(stage)
+    person.page.locator("#identifier").fill("grace@example.com")
+    person.page.locator("button[value=sign_in]").click()
+    return person
+
+
+@state("link_elsewhere")
+def link_elsewhere_without_a_code(stage):
+    person, ada = _elsewhere(stage)
+    stage.site.change_challenge(ada, accepts_code=False)
+    person.page.reload()
+    return person
+
+
+@state("link_elsewhere")
+def link_elsewhere_of_a_step_up(stage):
+    wait_for_a_step_up(stage)
+    ada = stage.site.sql("SELECT canonical FROM passwordless_auth_challenge ORDER BY id DESC LIMIT 1")[0][0]
+    person = stage.person(stage.strict)
+    person.opens(stage.strict.message(ada, 2)["link"])
+    return person
+
+
+@state("denied", german=True)
+def denied(stage):
+    person, ada = _elsewhere(stage)
+    person.page.locator("#identifier").fill(ada)
+    person.page.locator("button[value=deny]").click()
+    return person
+
+
+# -- signed in
+
+
+@state("account", german=True)
+def account(stage):
+    person = _signed_in(stage)
+    person.opens("/account/")
+    return person
+
+
+@state("account")
+def account_without_an_address(stage):
+    host, ada = _ada(stage)
+    stage.site.delete_identity(ada)
+    host.opens("/account/")
+    return host
+
+
+@state("sessions")
+def sessions_one(stage):
+    person = _signed_in(stage)
+    person.opens("/account/sessions/")
+    return person
+
+
+@state("sessions", german=True)
+def sessions_many(stage):
+    ada = address()
+    for agent in (FIREFOX, IPHONE, "curl/8.14"):
+        stage.person(user_agent=agent).signs_in(ada)
+        stage.site.forget_limits()
+    return _opens_sessions(stage, ada)
+
+
+def _opens_sessions(stage, ada):
+    person = stage.person()
+    person.signs_in(ada)
+    person.opens("/account/sessions/")
+    return person
+
+
+@state("step_up", german=True)
+def step_up(stage):
+    host, _ada_ = _ada(stage)
+    host.page.wait_for_timeout(2100)  # until the proof is stale
+    person = stage.guest_of(host, stage.strict)
+    person.opens("/members/recent/")
+    return person
+
+
+@state("logout_confirm", german=True)
+def logout_confirm(stage):
+    person = _signed_in(stage)
+    person.opens("/logout/")
+    return person
+
+
+@state("signed_out", german=True)
+def signed_out(stage):
+    person = logout_confirm(stage)
+    person.page.locator("button[name=allow]").click()
+    return person
+
+
+@state("signed_out")
+def signed_out_everywhere(stage):
+    person = sessions_one(stage)
+    person.page.locator("button[value=everywhere]").click()
+    return person
+
+
+# -- refusals
+
+
+@state("error", "invalid_code")
+def error_invalid_code(stage):
+    person = stage.person()
+    person.opens("/login/link/not-a-link/")
+    return person
+
+
+@state("error", "expired", german=True)
+def error_expired(stage):
+    person, ada = _waiting(stage)
+    stage.site.expire(ada)
+    person.page.reload()
+    return person
+
+
+@state("error", "spent")
+def error_spent(stage):
+    asking, ada = _waiting(stage)
+    person = stage.guest_of(asking)
+    asking.code_field.fill(stage.site.message(ada)["code"])
+    asking.page.keyboard.press("Enter")
+    asking.sees("account")
+    person.opens(stage.site.message(ada)["link"])
+    return person
+
+
+@state("error", "superseded")
+def error_superseded(stage):
+    person, ada = _waiting(stage)
+    old = person.page.url
+    stage.site.forget_limits()
+    person.asks(ada)
+    person.opens(old)
+    return person
+
+
+@state("error", "too_many_tries")
+def error_too_many_tries(stage):
+    person, ada = _waiting(stage)
+    for left in (2, 1, 0):
+        person.code_field.fill(another_code(stage.site.message(ada)["code"]))
+        person.page.keyboard.press("Enter")
+        if left:
+            expect(person.page.get_by_text(f"{left} tr")).to_be_visible()
+    return person
+
+
+@state("error", "too_many_requests", german=True)
+def error_too_many_requests(stage):
+    person, ada = _waiting(stage)
+    person.opens("/login/")
+    person.page.locator("#identifier").fill(ada)
+    person.page.keyboard.press("Enter")
+    return person
+
+
+@state("error", "too_many_requests")
+def error_too_many_requests_for_hours(stage):
+    _asking, ada = _waiting(stage)
+    later = datetime.now(UTC) + timedelta(hours=7)
+    stage.site.sql(
+        "UPDATE passwordless_auth_counter SET count = 10, resets_at = ? WHERE period = 86400",
+        f"{later:%Y-%m-%d %H:%M:%S}",
+    )
+    person = stage.person()
+    person.opens("/login/")
+    person.page.locator("#identifier").fill(ada)
+    person.page.keyboard.press("Enter")
+    person.sees("error")
+    stage.site.forget_limits()
+    return person
+
+
+@state("error", "wrong_browser")
+def error_wrong_browser(stage):
+    asking, _ada = _waiting(stage)
+    person = stage.person()
+    person.opens(asking.page.url)
+    return person
+
+
+@state("error", "wrong_browser")
+def error_no_link(stage):
+    person = stage.person()
+    person.opens("/login/link/")
+    return person
+
+
+@state("error", "sign_up_closed")
+def error_sign_up_closed(stage):
+    asking, ada = _waiting(stage)
+    public_id = stage.site.change_challenge(ada)
+    person = stage.guest_of(asking, stage.strict)
+    person.opens(f"/login/wait/?challenge={public_id}")
+    person.code_field.fill(stage.site.message(ada)["code"])
+    person.page.keyboard.press("Enter")
+    return person
+
+
+@state("error", "disabled")
+def error_disabled(stage):
+    person, ada = _ada(stage)
+    stage.site.forget_limits()
+    person.asks(ada)
+    code = stage.site.message(ada, 2)["code"]
+    stage.site.sql("UPDATE auth_user SET is_active = 0 WHERE email = ?", ada)
+    person.code_field.fill(code)
+    person.page.keyboard.press("Enter")
+    return person
+
+
+@state("error", "step_up_required")
+def error_step_up_required(stage):
+    person, ada = _ada(stage)
+    stage.site.delete_identity(ada)
+    person.page.wait_for_timeout(2100)
+    person = stage.guest_of(person, stage.strict)
+    person.opens("/login/step-up/")
+    return person
+
+
+# -- the example's own pages
+
+
+@state(german=True)
+def example_home(stage):
+    person = stage.person()
+    person.opens("/")
+    return person
+
+
+@state()
+def example_home_signed_in(stage):
+    person = _signed_in(stage)
+    person.opens("/")
+    return person
+
+
+@state()
+def example_members(stage):
+    person = _signed_in(stage)
+    person.opens("/members/")
+    return person
+
+
+@state()
+def example_recent(stage):
+    person = _signed_in(stage)
+    person.opens("/members/recent/")
+    return person
+
+
+@state()
+def example_inbox(stage):
+    person, _ada = _waiting(stage)
+    person.opens("/inbox/")
+    return person
+
+
+@state()
+def example_inbox_message(stage):
+    person, ada = _waiting(stage)
+    person.opens(f"/inbox/{stage.site.message(ada)['id']}/")
+    return person
+
+
+@state()
+def example_inbox_empty(stage):
+    person = stage.person()
+    person.opens("/inbox/?to=nobody@example.com")
+    return person
+
+
+@state()
+def example_not_found(stage):
+    person = stage.person()
+    person.opens("/nothing/")
+    return person
+
+
+@state()
+def example_not_for_you(stage):
+    person = _signed_in(stage)
+    person.opens("/admin/login/")
+    return person
+
+
+# -- how they begin
+
+
+def _waiting(stage: Stage, *, name: str = "ada", domain: str = "example.com") -> tuple[Person, str]:
+    person, ada = stage.person(), address(name, domain)
+    person.opens("/login/")
+    person.page.locator("#identifier").fill(ada)
+    person.page.keyboard.press("Enter")
+    person.sees("wait")
+    stage.site.message(ada)
+    person.page.reload()  # which says what has become of the message
+    expect(person.page.locator("[data-delivery]")).to_have_attribute("data-state", "handed_over")
+    return person, ada
+
+
+def _ada(stage: Stage) -> tuple[Person, str]:
+    person, ada = _waiting(stage)
+    person.code_field.fill(stage.site.message(ada)["code"])
+    person.page.keyboard.press("Enter")
+    person.sees("account")
+    stage.site.forget_limits()
+    return person, ada
+
+
+def _signed_in(stage: Stage) -> Person:
+    return _ada(stage)[0]
+
+
+def _elsewhere(stage: Stage) -> tuple[Person, str]:
+    _asking, ada = _waiting(stage)
+    person = stage.person()
+    person.opens(stage.site.message(ada)["link"])
+    return person, ada
