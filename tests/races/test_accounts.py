@@ -1,6 +1,5 @@
 """Two people at one door: accounts made, proven and ended at one moment."""
 
-import threading
 from contextlib import suppress
 from functools import partial
 
@@ -9,12 +8,11 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.models import Session
 from django.db import IntegrityError
-from django.db.models.signals import pre_save
 
 from passwordless_auth.flows import sign_out
 from passwordless_auth.models import Challenge, Identity, KnownBrowser, Profile, SignIn
 
-from .together import ready, signed_in, together
+from .together import in_the_middle_of, ready, signed_in, together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -75,33 +73,6 @@ def test_two_browsers_that_adopt_an_existing_user_at_one_moment_find_the_same(br
     assert len(signed_in(answers)) == statuses.count(303)
 
 
-def held_open(request_that_signs_in, then):
-    """Do something while a sign-in is in the middle of its transaction: its message is spent, its session not yet
-    made. Gives the sign-in's answer once both are done."""
-    spent, go_on = threading.Event(), threading.Event()
-
-    def pause(sender, instance, **kwargs):
-        if instance._state.adding:
-            spent.set()
-            go_on.wait(30)
-
-    def interfere():
-        assert spent.wait(30)
-        timer = threading.Timer(0.3, go_on.set)  # by then it is done, or waits for the sign-in
-        timer.start()
-        try:
-            then()
-        finally:
-            timer.join()
-
-    pre_save.connect(pause, sender=SignIn)
-    try:
-        answer, _done = together([request_that_signs_in, interfere])
-    finally:
-        pre_save.disconnect(pause, sender=SignIn)
-    return answer
-
-
 @pytest.fixture
 def user():
     user = get_user_model().objects.create_user("ada", ADDRESS)
@@ -114,7 +85,7 @@ def test_a_session_made_while_its_account_is_deactivated_does_not_outlive_it(bro
         user.is_active = False
         user.save()
 
-    answer = held_open(asked_by(browser), deactivate)
+    answer, _done = in_the_middle_of(asked_by(browser), deactivate)
 
     assert answer.status_code < 500
     assert not SignIn.objects.live().exists()
@@ -124,7 +95,7 @@ def test_a_session_made_while_its_account_is_deactivated_does_not_outlive_it(bro
 
 
 def test_a_session_made_while_its_owner_signs_out_everywhere_is_ended(browser, user, again):
-    answer = held_open(asked_by(browser), partial(sign_out.end_everywhere, user))
+    answer, _done = in_the_middle_of(asked_by(browser), partial(sign_out.end_everywhere, user))
 
     assert answer.status_code < 500
     assert not SignIn.objects.live().exists()

@@ -5,7 +5,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from django.db import connection, connections
+from django.db.models.signals import pre_save
 
+from passwordless_auth.models import SignIn
 from tests.conftest import Browser
 
 
@@ -24,6 +26,32 @@ def together(jobs):
 
     with ThreadPoolExecutor(len(jobs)) as pool:
         return [running.result() for running in [pool.submit(run, job) for job in jobs]]
+
+
+def in_the_middle_of(request_that_signs_in, then):
+    """Do something while a sign-in is in the middle of its transaction: its message is spent, its session not yet
+    made. The sign-in's answer, and what the other gave."""
+    spent, go_on = threading.Event(), threading.Event()
+
+    def pause(sender, instance, **kwargs):
+        if instance._state.adding:
+            spent.set()
+            go_on.wait(30)
+
+    def interfere():
+        assert spent.wait(30)
+        timer = threading.Timer(0.3, go_on.set)  # by then it is done, or waits for the sign-in
+        timer.start()
+        try:
+            return then()
+        finally:
+            timer.join()
+
+    pre_save.connect(pause, sender=SignIn)
+    try:
+        return together([request_that_signs_in, interfere])
+    finally:
+        pre_save.disconnect(pause, sender=SignIn)
 
 
 def ready(browser):
