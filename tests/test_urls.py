@@ -1,0 +1,36 @@
+"""The agreed names and paths."""
+
+import pytest
+from django.urls import resolve, reverse
+
+from passwordless_auth import urls, views
+
+TOKEN = "x" * 65
+
+AGREED = {
+    "login": "/login/",
+    "wait": "/login/wait/",
+    "wait_status": "/login/wait/status.json",
+    "resend": "/login/resend/",
+    "link_confirm": "/login/link/",
+    "link": f"/login/link/{TOKEN}/",
+    "step_up": "/login/step-up/",
+    "session": "/login/session.json",
+    "logout": "/logout/",
+    "signed_out": "/logout/done/",
+    "account": "/account/",
+    "sessions": "/account/sessions/",
+}
+
+
+@pytest.mark.parametrize(("name", "path"), AGREED.items())
+def test_a_name_is_a_path(name, path):
+    arguments = [TOKEN] if name == "link" else []
+
+    assert reverse(f"passwordless_auth:{name}", args=arguments) == path
+    assert resolve(path).view_name == f"passwordless_auth:{name}"
+
+
+def test_there_are_no_others():
+    assert {pattern.name for pattern in urls.urlpatterns} == set(AGREED)
+    assert {pattern.callback.view_class.__name__ for pattern in urls.urlpatterns} == set(views.__all__)
