@@ -107,9 +107,11 @@ class Site:
         }
 
     def start(self):
+        command = [sys.executable, "-W", "error", str(MANAGE), "demo", "--port", str(self.port)]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "error", str(MANAGE), "demo", "--port", str(self.port)],
+                # Deaf to Ctrl-C, as a shell starts what it starts in the background: the demo hears it all the same.
+                ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *command],
                 cwd=self.folder,
                 env=environment(**self.environment),
                 stdin=subprocess.DEVNULL,

@@ -154,11 +154,13 @@ def test_models_and_migrations_are_in_step(site):
     assert "No changes detected" in site.manage("makemigrations", "--check", "--dry-run", "inbox").stdout
 
 
-def test_its_command_line_works_from_its_own_folder_too(site):
-    """Whose ``inbox`` and ``settings`` must not become modules of their own; the other tests are elsewhere."""
-    done = manage("check", cwd=MANAGE.parent, **site.environment)
+def test_its_own_folder_is_not_on_the_path(site):
+    """Its ``inbox`` and ``settings`` would be modules of their own then, and hide others of these names."""
+    script = "from importlib.util import find_spec; print([find_spec(name) for name in ('inbox', 'settings', 'urls')])"
 
-    assert "no issues" in done.stdout + done.stderr
+    done = manage("shell", "-c", script, cwd=MANAGE.parent, **site.environment)
+
+    assert done.stdout.endswith("[None, None, None]\n"), done.stderr
 
 
 def test_what_is_ready_for_production_passes_the_checks_for_it(site):
