@@ -75,6 +75,10 @@ class MailServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(10)
+        self.break_off()
+
+    def break_off(self):
+        """Break off every conversation."""
         for connection in self.connections:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -138,6 +142,10 @@ def parse(text):
 
 def text_of(message):
     return message.get_body(("plain",)).get_content()
+
+
+def wrong_code(right):
+    return f"{(int(right) + 1) % 1_000_000:06}"
 
 
 def code_of(message):
