@@ -41,6 +41,8 @@ CACHES_OF_ONE_PROCESS: Final = {
 }
 METHODS: Final = ("magic_link", "one_time_code")
 SENDERS: Final = ("thread", "tasks", "inline")
+DAY: Final = 86400
+YEAR: Final = 366 * DAY
 LIMITS: Final = (
     "LIMIT_SENDS_PER_ADDRESS",
     "LIMIT_SENDS_PER_KNOWN_BROWSER",
@@ -118,27 +120,27 @@ def _rank(level: str) -> int:
 
 
 def check_numbers(**_kwargs: Any) -> Iterator[Message]:
-    for name, least in (
-        ("CODE_LIFETIME", 1),
-        ("LINK_LIFETIME", 1),
-        ("CODE_LENGTH", 4),
-        ("CODE_TRIES", 1),
-        ("NEW_KEY_DELAY", 0),
-        ("TRUSTED_PROXY_COUNT", 0),
-        ("SESSION_IDLE", 60),
-        ("SESSION_LIFETIME", 60),
-        ("STEP_UP_LIFETIME", 30),
-        ("RETENTION_CHALLENGES", 0),
-        ("RETENTION_REQUESTERS", 0),
-        ("RETENTION_EVENTS", 0),
-        ("RETENTION_KNOWN_BROWSERS", 0),
+    for name, least, most in (
+        ("CODE_LIFETIME", 1, DAY),
+        ("LINK_LIFETIME", 1, DAY),
+        ("CODE_LENGTH", 4, 32),
+        ("CODE_TRIES", 1, 100),
+        ("NEW_KEY_DELAY", 0, YEAR),
+        ("TRUSTED_PROXY_COUNT", 0, 100),
+        ("SESSION_IDLE", 60, YEAR),
+        ("SESSION_LIFETIME", 60, YEAR),
+        ("STEP_UP_LIFETIME", 30, YEAR),
+        ("RETENTION_CHALLENGES", 0, 100 * YEAR),
+        ("RETENTION_REQUESTERS", 0, 100 * YEAR),
+        ("RETENTION_EVENTS", 0, 100 * YEAR),
+        ("RETENTION_KNOWN_BROWSERS", 0, 100 * YEAR),
     ):
         try:
-            wrong = getattr(settings, name) < least
+            wrong = not least <= getattr(settings, name) <= most
         except (TypeError, ValueError):
             wrong = True
         if wrong:
-            yield _error(8, f"PASSWORDLESS_AUTH_{name} is not a number of at least {least}.", "Correct the number.")
+            yield _error(8, f"PASSWORDLESS_AUTH_{name} is not a number from {least} to {most}.", "Correct the number.")
 
 
 def check_policy_and_channels(**_kwargs: Any) -> Iterator[Message]:

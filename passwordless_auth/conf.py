@@ -36,7 +36,8 @@ class Settings:
         value = self._get("BASE_URL", None)
         if not value:
             raise ImproperlyConfigured("PASSWORDLESS_AUTH_BASE_URL is not set, such as 'https://example.com'.")
-        return str(value).rstrip("/")
+        scheme, colon, rest = str(value).rstrip("/").partition(":")
+        return scheme.lower() + colon + rest
 
     @property
     def SITE_NAME(self) -> str:

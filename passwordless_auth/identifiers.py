@@ -70,7 +70,9 @@ def parse(text: str) -> Identifier:
         raise InvalidIdentifier
     # A phone's keyboard leaves spaces around an address; Unicode's look-alikes of "@" and "." are folded here.
     folded = unicodedata.normalize("NFKC", text).strip()
-    if not folded.isprintable():
+    # SECURITY: "=?utf-8?q?victim?=@example.com" is a valid address, and an encoded word (RFC 2047 §2) that some mailers
+    # decode: the message would go to another mailbox than the one that the row names.
+    if not folded.isprintable() or "=?" in folded:
         raise InvalidIdentifier
     try:
         address = validate_email(

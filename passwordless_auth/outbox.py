@@ -40,12 +40,15 @@ SWEEP_EVERY: Final = 10
 SWEEP_SIZE: Final = 50
 
 
-def deliver(pk: int, *, now: datetime | None = None) -> bool:
-    """Send the Delivery ``pk``, which the caller holds the lease of. True when it was handed over."""
+def deliver(pk: int, *, lease: datetime) -> bool:
+    """Send the Delivery ``pk`` under the lease that the caller holds. True when it was handed over.
+
+    Does nothing when the lease has run out before its turn came: somebody else may have the row by now.
+    """
+    now = timezone.now()
     delivery = Delivery.objects.select_related("challenge").filter(pk=pk).first()
-    if delivery is None or delivery.state != Delivery.State.QUEUED:
+    if delivery is None or delivery.state != Delivery.State.QUEUED or delivery.available_at != lease or lease <= now:
         return False
-    now = now or timezone.now()
     if delivery.expires_at <= now:
         Delivery.objects.fail(delivery, error=delivery.error or "too late: the message is of no use any more")
         return False
@@ -89,7 +92,8 @@ def drain(*, limit: int | None = None) -> int:
     """Send whatever is due and held by nobody. Returns how many messages were handed over."""
     sent = 0
     for pk in _due(limit or SWEEP_SIZE):
-        if Delivery.objects.claim(pk, now=timezone.now()) and deliver(pk):
+        lease = Delivery.objects.claim(pk, now=timezone.now())
+        if lease and deliver(pk, lease=lease):
             sent += 1
     return sent
 
@@ -100,7 +104,7 @@ def _due(limit: int) -> list[int]:
 
 def post(delivery: Delivery) -> None:
     """See to it that a Delivery of the current transaction is sent once it is committed."""
-    transaction.on_commit(lambda: _send_with(settings.SENDER, delivery.pk), robust=True)
+    transaction.on_commit(lambda: _send_with(settings.SENDER, delivery.pk, delivery.available_at), robust=True)
 
 
 def leased_until(*, now: datetime) -> datetime:
@@ -127,16 +131,16 @@ class BackgroundSender:
         """Begin anew in the child of a fork: it inherits the queue and the lock, held or not, and none of the
         threads."""
         self._lock = threading.Lock()
-        self._queue: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[int, datetime]] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._busy = 0
         self._sweeping = False
         self._swept_at = 0.0
 
-    def post(self, pk: int) -> None:
+    def post(self, pk: int, lease: datetime) -> None:
         with self._lock:
             self._busy += 1
-            self._queue.put(pk)
+            self._queue.put((pk, lease))
             self._threads = [thread for thread in self._threads if thread.is_alive()]
             if len(self._threads) < min(self.THREADS, self._busy + self._sweeping):
                 thread = threading.Thread(target=self._work, name="passwordless-auth-sender", daemon=True)
@@ -153,14 +157,14 @@ class BackgroundSender:
     def _work(self) -> None:
         while True:
             try:
-                pk = self._queue.get(timeout=SWEEP_EVERY)
+                pk, lease = self._queue.get(timeout=SWEEP_EVERY)
             except queue.Empty:
                 if not self._needed():
                     return
                 self._guarded(self._sweep)
                 continue
             try:
-                self._guarded(partial(deliver, pk))
+                self._guarded(partial(deliver, pk, lease=lease))
             finally:
                 with self._lock:
                     self._busy -= 1
@@ -196,14 +200,14 @@ class BackgroundSender:
             connections.close_all()  # this thread's
 
 
-def _send_with(kind: str, pk: int) -> None:
+def _send_with(kind: str, pk: int, lease: datetime) -> None:
     if kind == "inline":
-        deliver(pk)
+        deliver(pk, lease=lease)
     elif kind == "tasks":
         # By name: the module asks Django's TASKS setting when it is loaded, which other hosts need not have.
         import_string("passwordless_auth.tasks.enqueue")(pk)
     else:
-        sender.post(pk)
+        sender.post(pk, lease)
 
 
 sender: Final = BackgroundSender()

@@ -7,6 +7,7 @@ SignIn, so that an authenticated request costs nothing beyond Django's own look-
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings as django_settings
 from django.contrib import auth
-from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, SessionBase
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDatabaseStore
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
@@ -33,6 +34,8 @@ from .models.event import announce
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponseBase
+
+logger = logging.getLogger("passwordless_auth")
 
 BACKEND: Final = "passwordless_auth.backends.SignInBackend"
 #: What a session of ours holds under this key: see ``_facts``.
@@ -225,20 +228,32 @@ def is_recent(request: HttpRequest) -> bool:
 # -- ending
 
 
-def end(sign_ins: Iterable[SignIn], *, reason: str) -> int:
+def end(sign_ins: Iterable[SignIn], *, reason: str, now: datetime | None = None) -> int:
     """End these SignIns and delete their sessions wherever they are. Returns how many were alive."""
     store = session_store()()
     ended = 0
     for sign_in in sign_ins:
         # The row first: where the engine can't be trusted to forget, the row is asked at every request.
-        if not SignIn.objects.filter(pk=sign_in.pk).end(now=timezone.now(), reason=reason):
+        if not SignIn.objects.filter(pk=sign_in.pk).end(now=now or timezone.now(), reason=reason):
             continue
         ended += 1
         key = sign_in.session_key()
         if key:
             store.delete(key)
+        elif sign_in.session_key_sealed:
+            # Its key was dropped from the settings: what can't be found by name ends with all others of its user.
+            logger.error("The session of a sign-in can't be opened any more; all sessions of its user end")
+            renew_hash(sign_in.user)
         _tell_end(sign_in, reason)
     return ended
+
+
+def renew_hash(user: Any) -> None:
+    """End all sessions of this user: a new unusable password changes what Django compares sessions with at every
+    request. A usable password is left alone: it is the user's own, and so are the sessions made with it."""
+    if not user.has_usable_password():
+        user.set_unusable_password()
+        user.save(update_fields=["password"])
 
 
 def log_out(request: HttpRequest) -> None:
@@ -255,14 +270,10 @@ def on_logged_out(sender: object, request: HttpRequest | None, user: Any, **_kwa
             _tell_end(sign_in, "signed_out")
 
 
-def renew_hash(request: HttpRequest) -> None:
-    """End the sessions of this user that other code made, but not this one: a new unusable password changes what
-    Django compares sessions with. A usable password is left alone."""
-    user = request.user
-    if isinstance(user, AbstractBaseUser) and not user.has_usable_password():
-        user.set_unusable_password()
-        user.save(update_fields=["password"])
-        request.session[auth.HASH_SESSION_KEY] = user.get_session_auth_hash()
+def keep_only(request: HttpRequest) -> None:
+    """End the sessions of this user that other code made, but not this one."""
+    renew_hash(request.user)
+    request.session[auth.HASH_SESSION_KEY] = request.user.get_session_auth_hash()  # type: ignore[union-attr]
 
 
 def _tell_end(sign_in: SignIn, reason: str) -> None:
@@ -288,6 +299,10 @@ def refuse_ended(request: HttpRequest) -> None:
     facts = session.get(DATA)
     if facts and not SignIn.objects.live().filter(pk=facts["sign_in"]).exists():
         session.flush()
+        # Another middleware may already have looked who it is.
+        request.user = AnonymousUser()
+        for cached in ("_cached_user", "_acached_user"):
+            request.__dict__.pop(cached, None)
 
 
 def after_response(request: HttpRequest, response: HttpResponseBase) -> None:

@@ -21,7 +21,8 @@ from .outbox import deliver
 @task
 def deliver_message(pk: int) -> None:
     """Claim and send one Delivery. The payload is its number; a task that runs twice sends once."""
-    if not Delivery.objects.claim(pk, now=timezone.now()) or deliver(pk):
+    lease = Delivery.objects.claim(pk, now=timezone.now())
+    if lease is None or deliver(pk, lease=lease):
         return
     waiting = Delivery.objects.filter(pk=pk, state=Delivery.State.QUEUED).first()
     if waiting is not None and deliver_message.get_backend().supports_defer:

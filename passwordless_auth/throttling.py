@@ -72,6 +72,8 @@ def parse(text: str) -> tuple[Limit, ...]:
         if not match or not int(match[1]) or match[2] == "0":
             raise ImproperlyConfigured(f"{part!r} is not a limit such as '5/15m'.")
         limits.append(Limit(int(match[1]), int(match[2] or 1) * _UNITS[match[3]]))
+    if len({limit.period for limit in limits}) < len(limits):
+        raise ImproperlyConfigured(f"{text!r} names one window twice.")
     return tuple(limits)
 
 
@@ -84,16 +86,27 @@ def sends(canonical: str, *, known_browser: str) -> Bucket:
 
 
 def starts(requester: Requester) -> Bucket:
-    return Bucket("starts", requester.network, parse(settings.LIMIT_STARTS_PER_IP) if requester.network else ())
+    return Bucket("starts", _network_of(requester), parse(settings.LIMIT_STARTS_PER_IP))
 
 
 def failures_of_network(requester: Requester) -> Bucket:
-    limits = parse(settings.LIMIT_FAILURES_PER_IP) if requester.network else ()
-    return Bucket("failures", requester.network, limits)
+    return Bucket("failures", _network_of(requester), parse(settings.LIMIT_FAILURES_PER_IP))
 
 
-def failures_of_account(canonical: str) -> Bucket:
-    return Bucket("failures_account", canonical, parse(settings.LIMIT_FAILURES_PER_ACCOUNT))
+def _network_of(requester: Requester) -> str:
+    """SECURITY: who has no address is counted, too. Behind a Unix socket that is everybody until TRUSTED_PROXY_COUNT
+    says which header to read: noticed at once, and not a limit that is silently off."""
+    if not requester.network:
+        logger.warning("A request has no IP address: set PASSWORDLESS_AUTH_TRUSTED_PROXY_COUNT")
+    return requester.network or "unknown"
+
+
+def failures_of_account(canonical: str, *, known_browser: str) -> Bucket:
+    """Wrong codes for an address. A browser that has signed in to it has a budget of its own, of the same size."""
+    limits = parse(settings.LIMIT_FAILURES_PER_ACCOUNT)
+    if known_browser:
+        return Bucket("failures_known", f"{canonical} {known_browser}", limits)
+    return Bucket("failures_account", canonical, limits)
 
 
 def hit(buckets: Sequence[Bucket], *, now: datetime) -> None:
@@ -111,11 +124,6 @@ def hit(buckets: Sequence[Bucket], *, now: datetime) -> None:
     worst = max(over, key=lambda window: over[window][1])
     wait = math.ceil(over[worst][1] - now.timestamp())
     raise TooManyRequests(retry_after=wait, scope=worst.action)
-
-
-def count(buckets: Sequence[Bucket], *, now: datetime) -> None:
-    """Count one in each bucket, whatever the limits say."""
-    _count({window: limit for bucket in buckets for window, limit in bucket.windows().items()}, now=now)
 
 
 def used_up(buckets: Sequence[Bucket], *, now: datetime) -> dict[str, int]:

@@ -118,9 +118,9 @@ def test_several_buckets_are_counted_together_and_the_longest_wait_is_told(store
 def test_asking_whether_a_limit_is_reached_counts_nothing(store):
     now = timezone.now()
     assert throttling.used_up([two_per_minute()], now=now) == {}
-    throttling.count([two_per_minute()], now=now)
+    throttling.hit([two_per_minute()], now=now)
     assert throttling.used_up([two_per_minute()], now=now) == {}
-    throttling.count([two_per_minute()], now=now)
+    throttling.hit([two_per_minute()], now=now)
 
     for _ in range(3):
         (wait,) = throttling.used_up([two_per_minute()], now=now).values()
@@ -132,7 +132,7 @@ def test_a_limit_that_is_off_neither_counts_nor_asks(store, django_assert_num_qu
 
     with django_assert_num_queries(0):
         throttling.hit([off], now=NOW)
-        throttling.count([off], now=NOW)
+        throttling.hit([off], now=NOW)
         assert throttling.used_up([off], now=NOW) == {}
 
 
@@ -166,9 +166,9 @@ def test_a_rollback_takes_the_counts_back():
     assert not Counter.objects.exists()
 
 
-def test_a_requester_without_an_address_is_in_no_bucket_of_addresses():
-    assert throttling.starts(Requester()).limits == ()
-    assert throttling.failures_of_network(Requester()).limits == ()
+def test_requesters_without_an_address_share_one_bucket():
+    """Behind a Unix socket nobody has one: no limit may be off because of it."""
+    assert throttling.starts(Requester()).key == throttling.failures_of_network(Requester()).key == "unknown"
     assert throttling.starts(Requester(ip="2001:db8::5")).key == "2001:db8::/64"
 
 

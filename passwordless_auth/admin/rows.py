@@ -32,6 +32,11 @@ class ReadOnlyAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """SECURITY: only what the page offers as a filter. Otherwise ``?canonical__startswith=`` would spell out what
+        the page masks, letter by letter."""
+        return lookup.partition("__")[0] in self.list_filter
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 class Message:
     """What is sent. ``idempotency_key`` is the same for every attempt to send one Delivery."""
 
-    to: str
-    subject: str
+    to: str = field(repr=False)
+    subject: str = field(repr=False)
     text: str = field(repr=False)
     html: str = field(repr=False)
     language: str
@@ -31,7 +31,11 @@ class Rejected(Exception):
 
 
 class Channel:
-    """A way for a message to leave."""
+    """A way for a message to leave.
+
+    SECURITY: the message holds a code and a link. Log neither, and mark variables that hold parts of it with
+    ``django.views.decorators.debug.sensitive_variables``, or an error report shows them.
+    """
 
     def send(self, message: Message) -> Receipt:
         """Hand the message over. Raises :class:`Retryable` or :class:`Rejected`."""

@@ -47,7 +47,8 @@ def admit(challenge: Challenge, *, requester: Requester, now: datetime) -> Admit
         return _sign_up(challenge, requester=requester, now=now)
     if not identity.user.is_active or not identity.for_sign_in:
         raise Disabled
-    if identity.proven_at is None and Identity.objects.prove(identity, now=now):
+    # A link that an administrator hands out lets its holder in; that they read this mailbox it does not prove.
+    if challenge.proves_address and identity.proven_at is None and Identity.objects.prove(identity, now=now):
         _first_proof(identity, requester=requester, now=now)
     return Admitted(user=identity.user, identity=identity, created=False)
 
@@ -109,11 +110,7 @@ def adopt(identifier: Identifier, *, now: datetime) -> Identity | None:
     is made unproven, and its first proof removes what was attached to the account before: whoever registered it with
     somebody else's address is out (Sudhodanan and Paverd 2022). For staff a mailbox is not proof enough.
     """
-    model = get_user_model()
-    address_field = email_field()
-    if not address_field:
-        return None
-    found = list(model._default_manager.filter(**{address_field: identifier.canonical})[:2])
+    found = users_with(identifier)
     if not found:
         return None
     primary = primary_of(found[0])
@@ -123,6 +120,26 @@ def adopt(identifier: Identifier, *, now: datetime) -> Identity | None:
         record("adoption_refused", masked=identifier.masked, now=now, users=[str(user.pk) for user in found])
         raise Disabled
     return attach(found[0], identifier, origin=Identity.Origin.HOST, proven_at=None)
+
+
+def users_with(identifier: Identifier) -> list[Any]:
+    """The users whose ``user.email`` is this address.
+
+    SECURITY: the database only proposes. Its idea of equal letters may be wider than ours (MariaDB's collations find
+    "exämple.com" for "example.com", CVE-2019-19844), so what it finds is parsed and compared.
+    """
+    address_field = email_field()
+    if not address_field:
+        return []
+    proposed = get_user_model()._default_manager.filter(**{f"{address_field}__iexact": identifier.canonical})
+    return [user for user in proposed[:100] if _names(email_of(user), identifier)]
+
+
+def _names(email: str, identifier: Identifier) -> bool:
+    try:
+        return parse(email) == identifier
+    except InvalidIdentifier:
+        return False
 
 
 def attach(user: Any, identifier: Identifier, *, origin: Identity.Origin, proven_at: datetime | None) -> Identity:
@@ -216,6 +233,10 @@ def _follow_email(user: Any, email: str) -> None:
         else:
             record("address_conflict", user=user, masked=identifier.masked)
         return
+    if any(other.pk != user.pk for other in users_with(identifier)):
+        # SECURITY: whoever registers with the address of a user who was not imported must not get it from them.
+        record("address_conflict", user=user, masked=identifier.masked)
+        return
     try:
         with transaction.atomic():
             if primary is not None:
@@ -230,6 +251,7 @@ def _follow_email(user: Any, email: str) -> None:
 def _detach(identity: Identity) -> None:
     user = identity.user
     Challenge.objects.filter(kind=identity.kind, canonical=identity.canonical).cancel(now=timezone.now())
+    KnownBrowser.objects.filter(user=user).delete()  # they were known for this address
     identity.delete()
     transaction.on_commit(
         lambda: signals.identity_removed.send_robust(Identity, user=user, identity=identity), robust=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -45,6 +46,9 @@ def import_identities(*, dry_run: bool) -> Report:
             report.without += 1
             continue
         try:
+            if unicodedata.normalize("NFKC", email) != email:
+                # SECURITY: look-alikes are folded when people type; nobody has ever mailed to them.
+                raise InvalidIdentifier
             by_address[parse(email).canonical].append(pk)
         except InvalidIdentifier:
             report.unreadable.append((email, [str(pk)]))

@@ -11,12 +11,11 @@ from django.utils import timezone
 from ..conf import settings
 from ..exceptions import Disabled
 from ..messages import link_url
-from ..models import Challenge, Level
+from ..models import Challenge, Identity, Level
 from ..models.challenge import scope_of
 from ..models.event import record
 from ..policies import Rules
 from ..requester import Requester
-from .step_up import identity_for
 
 
 def make(user: Any, *, reason: str, operator: str = "") -> str:
@@ -24,7 +23,7 @@ def make(user: Any, *, reason: str, operator: str = "") -> str:
 
     Raises Disabled when the account is not active or has no address to sign in with.
     """
-    identity = identity_for(user)
+    identity = Identity.objects.filter(user=user, for_sign_in=True).order_by("-is_primary", "pk").first()
     if identity is None or not user.is_active:
         raise Disabled
     now = timezone.now()
@@ -44,6 +43,7 @@ def make(user: Any, *, reason: str, operator: str = "") -> str:
             code_length=rules.code_length,
             code_alphabet=rules.code_alphabet,
             accepts_code=False,
+            proves_address=False,
             max_tries=rules.code_tries,
             minimum_level=Level.RECOVERED,
             open_scope=scope,

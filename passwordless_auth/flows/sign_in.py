@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import Exists, OuterRef
@@ -74,12 +74,12 @@ def start(
     """
     now = now or timezone.now()
     rules = rules or Rules()
-    buckets: list[throttling.Bucket] = []
     for attempt in range(ATTEMPTS):
+        # Before the transaction, which so begins by writing: SQLite refuses readers that begin to write beside others.
+        identity = _look_up(identifier, requester)
+        buckets = _budgets(identifier, identity, requester)
         try:
             with transaction.atomic(durable=True):
-                identity = _look_up(identifier, requester)
-                buckets = _budgets(identifier, identity, requester)
                 throttling.hit(buckets, now=now)
                 challenge = _draft(identifier, identity, requester, rules, purpose, client_id, now)
                 challenge.params = params or {}
@@ -118,7 +118,9 @@ def _budgets(identifier: Identifier, identity: Identity | None, requester: Reque
 
 
 def _is_known(identity: Identity | None) -> bool:
-    return bool(getattr(identity, "known_browser", False))
+    """SECURITY: a browser is known to a user; only an address that the user has proven may profit from it. Or who gets
+    somebody else's address into their account could guess its codes with every browser they ever used."""
+    return identity is not None and identity.proven_at is not None and bool(getattr(identity, "known_browser", False))
 
 
 def _draft(
@@ -135,9 +137,10 @@ def _draft(
     known = _is_known(identity)
     # SECURITY: when strangers have used up an account's wrong guesses, there is no code left to guess. The link
     # goes on working, so the owner is not locked out.
-    guessed_out = not known and bool(
-        throttling.used_up([throttling.failures_of_account(identifier.canonical)], now=now)
+    guesses = throttling.failures_of_account(
+        identifier.canonical, known_browser=requester.browser_digest if known else ""
     )
+    guessed_out = bool(throttling.used_up([guesses], now=now))
     code_expires_at = now + timedelta(seconds=rules.code_lifetime)
     link_expires_at = now + timedelta(seconds=rules.link_lifetime)
     return Challenge(
@@ -240,12 +243,16 @@ def verify(
     Superseded, WrongBrowser, TooManyRequests, Disabled, SignUpClosed, StepUpRequired.
     """
     now = now or timezone.now()
-    proof = _check(challenge, answer, method, requester, now)
     if elsewhere:
         if challenge.purpose != Challenge.Purpose.SIGN_IN:
             raise WrongBrowser  # it would raise the session of a browser that is not this one
         challenge.next_url, challenge.client_id, challenge.params = "", "", {}
-    outcome = _complete(challenge, proof, requester=requester, establish=establish, now=now)
+
+    def complete(proof: Proof) -> Outcome | PasswordlessError | None:
+        return _complete(challenge, proof, requester=requester, establish=establish, now=now)
+
+    outcome = _guess(challenge, answer, method=method, requester=requester, now=now, use=complete)
+    announce("signed_in", user=outcome.sign_in.user, masked=challenge.masked, requester=requester)
     signals.signed_in.send_robust(SignIn, user=outcome.sign_in.user, sign_in=outcome.sign_in, created=outcome.created)
     return outcome
 
@@ -256,20 +263,117 @@ def confirm(
 ) -> None:
     """Check an answer without using the challenge up: the first of two steps. Raises what ``verify`` raises of it."""
     now = now or timezone.now()
-    _check(challenge, answer, method, requester, now)
-    if not Challenge.objects.touch(challenge, method=method, now=now):
-        _raise_closed(challenge, now, method)
+
+    def touch(proof: Proof) -> bool | None:
+        return Challenge.objects.touch(challenge, method=proof.method, now=now) or None
+
+    _guess(challenge, answer, method=method, requester=requester, now=now, use=touch)
+
+
+Result = TypeVar("Result")
 
 
 @sensitive_variables("answer")
-def _check(challenge: Challenge, answer: str, method: str, requester: Requester, now: datetime) -> Proof:
+def _guess(
+    challenge: Challenge,
+    answer: str,
+    *,
+    method: str,
+    requester: Requester,
+    now: datetime,
+    use: Callable[[Proof], Result | PasswordlessError | None],
+) -> Result:
+    """Weigh one answer. ``use`` makes something of a right one, in the transaction that weighs it: a result, a refusal
+    to be raised, or ``None`` when another request was first."""
     require_open(challenge, now=now, method=method)
-    _require_budget(challenge, requester, method, now)
+    buckets = _guess_budgets(challenge, requester, method)
+    right, done = False, None
+    for attempt in range(ATTEMPTS):
+        try:
+            right, done = _weigh(challenge, answer, method, buckets, now, use)
+            break
+        except TooManyRequests as refusal:
+            throttling.note_refusal(refusal, buckets, requester=requester, now=now)
+            raise
+        except (IntegrityError, OperationalError):
+            # Two browsers proved the same new address at the same moment: one made the account, both sign in to it.
+            # Or each wants to cancel the other's message (the first proof does): the database lets one of them go on.
+            if attempt == ATTEMPTS - 1:
+                raise
+    if done is None:
+        _raise_closed(challenge, now, method, replayed_by=requester if right else None)
+    if isinstance(done, InvalidCode):
+        _tell_wrong(challenge, requester, method, now)
+    elif isinstance(done, PasswordlessError):
+        kind = f"refused_{done.code}"
+        record(kind, user=challenge.user, masked=challenge.masked, requester=requester, now=now)
+        signals.sign_in_failed.send_robust(Challenge, challenge=challenge, code=done.code)
+    if isinstance(done, PasswordlessError):
+        raise done
+    return done
+
+
+@sensitive_variables("answer")
+def _weigh(
+    challenge: Challenge,
+    answer: str,
+    method: str,
+    buckets: list[throttling.Bucket],
+    now: datetime,
+    use: Callable[[Proof], Result | PasswordlessError | None],
+) -> tuple[bool, Result | PasswordlessError | None]:
+    """Whether the answer is right, and what came of it; ``None`` when the challenge had closed.
+
+    SECURITY: every answer first takes its place among the wrong ones, and a right one gives it back. Parallel
+    guesses so wait for each other at the counters, and none is weighed beyond a limit."""
+    with transaction.atomic(durable=True):
+        with transaction.atomic():
+            throttling.hit(buckets, now=now)
+            proof = _compare(challenge, answer, method, now)
+            if proof is None and (wrong := _counted(challenge, method, now)):
+                return False, wrong
+            # What is right, or was not weighed because the challenge had closed, is no wrong guess.
+            transaction.set_rollback(True)
+        throttling.refund(buckets)
+        return (True, use(proof)) if proof else (False, None)
+
+
+@sensitive_variables("answer")
+def _compare(challenge: Challenge, answer: str, method: str, now: datetime) -> Proof | None:
     try:
         return METHODS[method].check(challenge, answer, now=now)
     except InvalidCode:
-        _count_wrong(challenge, requester, method, now)
-        raise InvalidCode(tries_left=challenge.tries_left) from None
+        return None
+
+
+def _counted(challenge: Challenge, method: str, now: datetime) -> InvalidCode | None:
+    """A wrong answer, counted; ``None`` when the challenge was not open for one, and so nothing may be told."""
+    if method == "magic_link":  # no try at this challenge: 256 bits can't be guessed, and anybody may send one
+        return InvalidCode()
+    if not Challenge.objects.count_try(challenge, method=method, now=now):
+        return None
+    challenge.refresh_from_db(fields=["tries"])  # what others counted meanwhile, too
+    return InvalidCode(tries_left=challenge.tries_left)
+
+
+def _guess_budgets(challenge: Challenge, requester: Requester, method: str) -> list[throttling.Bucket]:
+    """SECURITY: guesses are limited by IP address, and codes also by account, over all doors together. A browser that
+    the account knows has a budget of its own: nobody else's guesses count against it."""
+    known = challenge.from_known_browser and challenge.asked_by(requester)
+    buckets = [] if known else [throttling.failures_of_network(requester)]
+    if method == "one_time_code":
+        digest = requester.browser_digest if known else ""
+        buckets.append(throttling.failures_of_account(challenge.canonical, known_browser=digest))
+    return buckets
+
+
+def _tell_wrong(challenge: Challenge, requester: Requester, method: str, now: datetime) -> None:
+    """A wrong answer is written down and committed: now it may be known."""
+    announce("wrong_code", user=challenge.user, masked=challenge.masked, requester=requester, method=method)
+    signals.sign_in_failed.send_robust(Challenge, challenge=challenge, code=InvalidCode.code)
+    if not challenge.tries_left:
+        record("too_many_tries", user=challenge.user, masked=challenge.masked, requester=requester, now=now)
+        raise TooManyTries
 
 
 def require_open(challenge: Challenge, *, now: datetime, method: str | None = None) -> None:
@@ -284,47 +388,7 @@ def require_open(challenge: Challenge, *, now: datetime, method: str | None = No
         raise Expired
 
 
-def _require_budget(challenge: Challenge, requester: Requester, method: str, now: datetime) -> None:
-    """SECURITY: guesses are limited by IP address, and codes also by account, over all doors together. A browser
-    that the account knows is exempt: its own messages and tries are limited, and nobody else's count against it."""
-    if challenge.from_known_browser:
-        return
-    buckets = [throttling.failures_of_network(requester)]
-    if method == "one_time_code":
-        buckets.append(throttling.failures_of_account(challenge.canonical))
-    full = throttling.used_up(buckets, now=now)
-    if full:
-        scope, wait = max(full.items(), key=lambda item: item[1])
-        raise TooManyRequests(retry_after=wait, scope=scope)
-
-
-def _count_wrong(challenge: Challenge, requester: Requester, method: str, now: datetime) -> None:
-    """Write a wrong answer down, committed whatever the request does next; then the answer may be known."""
-    buckets = [throttling.failures_of_network(requester)]
-    counted = True
-    with transaction.atomic(durable=True):
-        if method == "one_time_code":
-            counted = Challenge.objects.count_try(challenge, method=method, now=now)
-            if counted:
-                challenge.refresh_from_db(fields=["tries"])  # what others counted meanwhile, too
-            if not challenge.from_known_browser:
-                buckets.append(throttling.failures_of_account(challenge.canonical))
-        # A wrong link is no guess at this challenge: 256 bits can't be guessed, and anybody may send one. What was
-        # not compared is no guess either: or a burst at one message would use up what the whole account has.
-        if counted:
-            throttling.count(buckets, now=now)
-    if not counted:
-        _raise_closed(challenge, now, method)
-    announce("wrong_code", user=challenge.user, masked=challenge.masked, requester=requester, method=method)
-    signals.sign_in_failed.send_robust(Challenge, challenge=challenge, code=InvalidCode.code)
-    if not challenge.tries_left:
-        record("too_many_tries", user=challenge.user, masked=challenge.masked, requester=requester, now=now)
-        raise TooManyTries
-
-
-def _raise_closed(
-    challenge: Challenge, now: datetime, method: str, *, replayed_by: Requester | None = None
-) -> NoReturn:
+def _raise_closed(challenge: Challenge, now: datetime, method: str, *, replayed_by: Requester | None) -> NoReturn:
     """Another request was first: say what became of the challenge. ``replayed_by``: who came with its right answer."""
     try:
         challenge.refresh_from_db(fields=["state", "tries"])
@@ -343,47 +407,16 @@ def _complete(
     requester: Requester,
     establish: Callable[[SignIn], None],
     now: datetime,
-) -> Outcome:
-    for attempt in range(ATTEMPTS):
-        try:
-            done = _spend(challenge, proof, requester=requester, establish=establish, now=now)
-        except (IntegrityError, OperationalError):
-            # Two browsers proved the same new address at the same moment: one made the account, both sign in to it.
-            # Or each wants to cancel the other's message (the first proof does): the database lets one of them go on.
-            if attempt == ATTEMPTS - 1:
-                raise
-            continue
-        if done is None:
-            break
-        if isinstance(done, PasswordlessError):
-            kind = f"refused_{done.code}"
-            record(kind, user=challenge.user, masked=challenge.masked, requester=requester, now=now)
-            signals.sign_in_failed.send_robust(Challenge, challenge=challenge, code=done.code)
-            raise done
-        announce("signed_in", user=done.sign_in.user, masked=challenge.masked, requester=requester)
-        return done
-    _raise_closed(challenge, now, proof.method, replayed_by=requester)
-
-
-def _spend(
-    challenge: Challenge,
-    proof: Proof,
-    *,
-    requester: Requester,
-    establish: Callable[[SignIn], None],
-    now: datetime,
 ) -> Outcome | PasswordlessError | None:
-    """In one transaction: use the challenge up, and make of it a session or a refusal; ``None`` when another request
-    used it up."""
-    with transaction.atomic(durable=True):
-        if not Challenge.objects.spend(challenge, method=proof.method, now=now):
-            return None
-        try:
-            outcome = _admit(challenge, proof, requester=requester, now=now)
-        except PasswordlessError as refusal:
-            return refusal  # and the challenge stays spent
-        establish(outcome.sign_in)
-        return outcome
+    """Use the challenge up, and make of it a session or a refusal; ``None`` when another request used it up."""
+    if not Challenge.objects.spend(challenge, method=proof.method, now=now):
+        return None
+    try:
+        outcome = _admit(challenge, proof, requester=requester, now=now)
+    except PasswordlessError as refusal:
+        return refusal  # and the challenge stays spent
+    establish(outcome.sign_in)
+    return outcome
 
 
 def _admit(challenge: Challenge, proof: Proof, *, requester: Requester, now: datetime) -> Outcome:

@@ -28,7 +28,5 @@ def end_everywhere(user: Any) -> int:
     """
     accounts.cancel_challenges(user)  # first: see accounts.cut_off
     ended = sessions.end(SignIn.objects.live().filter(user=user), reason="everywhere")
-    if not user.has_usable_password():
-        user.set_unusable_password()
-        user.save(update_fields=["password"])
+    sessions.renew_hash(user)
     return ended

@@ -9,8 +9,12 @@ from ..models import Challenge, Identity, SignIn
 
 
 def identity_for(user: Any) -> Identity | None:
-    """The address that a step-up asks: the primary one; ``None`` when the user has none."""
-    return Identity.objects.filter(user=user, for_sign_in=True).order_by("-is_primary", "pk").first()
+    """The address that a step-up asks: the primary one of those that its owner has proven; ``None`` without one.
+
+    SECURITY: not an address that was only written into the profile. Who holds a stolen session would write their own.
+    """
+    proven = Identity.objects.filter(user=user, for_sign_in=True).exclude(proven_at=None)
+    return proven.order_by("-is_primary", "pk").first()
 
 
 def raised(challenge: Challenge, user: Any) -> SignIn | None:

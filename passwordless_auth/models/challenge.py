@@ -125,6 +125,7 @@ class Challenge(models.Model):
     code_alphabet = models.CharField(max_length=8)
     accepts_code = models.BooleanField(default=True)
     accepts_link = models.BooleanField(default=True)
+    proves_address = models.BooleanField(default=True)  # False: no message carried it
     max_tries = models.PositiveSmallIntegerField()
     minimum_level = models.CharField(max_length=16, blank=True, default="")
 

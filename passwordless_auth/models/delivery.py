@@ -22,9 +22,10 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """What nobody holds and nobody has sent, oldest first."""
         return self.filter(state=Delivery.State.QUEUED, available_at__lte=now).order_by("available_at")
 
-    def claim(self, pk: int, *, now: datetime) -> bool:
-        """Take one due row. True for exactly one of any number of workers."""
-        return self.due(now=now).filter(pk=pk).order_by().update(available_at=now + LEASE) == 1
+    def claim(self, pk: int, *, now: datetime) -> datetime | None:
+        """Take one due row. Returns when the lease ends, to exactly one of any number of workers."""
+        lease = now + LEASE
+        return lease if self.due(now=now).filter(pk=pk).order_by().update(available_at=lease) == 1 else None
 
     def hand_over(self, delivery: Delivery, *, now: datetime, provider_id: str) -> None:
         """The channel has taken the message. A row that was cancelled meanwhile still says that it went out."""

@@ -15,16 +15,22 @@ import re
 from typing import Any
 
 from django.core import mail
+from django.utils import timezone
 
 from ..conf import settings
 from ..models import Delivery
+from ..models.delivery import LEASE
 from ..outbox import deliver
 
 
 def send_queued() -> int:
     """Send every queued message now. Returns how many were handed over."""
-    queued = Delivery.objects.filter(state=Delivery.State.QUEUED).order_by("pk").values_list("pk", flat=True)
-    return sum(deliver(pk) for pk in list(queued))
+    sent = 0
+    for pk in Delivery.objects.filter(state=Delivery.State.QUEUED).order_by("pk").values_list("pk", flat=True):
+        lease = timezone.now() + LEASE
+        Delivery.objects.filter(pk=pk).update(available_at=lease)
+        sent += deliver(pk, lease=lease)
+    return sent
 
 
 def last_message(to: str) -> Any:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from .. import sessions
 from ..conf import settings
 from ..flows import accounts, sign_out
+from ..identifiers import PUBLIC_ID
 from ..models import Identity, Profile, SignIn
 from .base import PageView, display_name, see_other, with_next
 
@@ -63,18 +64,21 @@ class SessionsView(PageView):
         scope = request.POST.get("scope")
         current = sessions.current(request)
         if scope == "everywhere":
+            # Sessions that were begun with a password go on while the password is the user's own: then don't say so.
+            everywhere = "" if self.member.has_usable_password() else "?everywhere=1"
             sign_out.end_everywhere(self.member)
             sessions.log_out(request)
-            return see_other(f"{reverse('passwordless_auth:signed_out')}?everywhere=1")
+            return see_other(reverse("passwordless_auth:signed_out") + everywhere)
         if scope == "others":
             sign_out.end_others(self.member, keep=current)
-            sessions.renew_hash(request)
+            sessions.keep_only(request)
         else:
             public_id = request.POST.get("sign_in", "")
             if current and public_id == current.public_id:
                 sessions.log_out(request)
                 return see_other(reverse("passwordless_auth:signed_out"))
-            sign_out.end_one(self.member, public_id[:22])
+            if PUBLIC_ID.fullmatch(public_id):
+                sign_out.end_one(self.member, public_id)
         return see_other(reverse("passwordless_auth:sessions"))
 
 

@@ -8,7 +8,9 @@ from typing import Any, Final
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
 
 from .. import derivation, sessions
 from ..conf import settings
@@ -47,6 +49,7 @@ class LinkView(LinkPageView):
     does not.
     """
 
+    @method_decorator(sensitive_variables())
     def get(self, request: HttpRequest, token: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if derivation.public_id_of(token) is None:
             raise InvalidCode
@@ -80,6 +83,7 @@ class LinkConfirmView(LinkPageView):
             return self._page_here(challenge)
         return self._page_elsewhere(challenge, self.form_class())
 
+    @method_decorator(sensitive_variables())
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         challenge, token = self._opened()
         if request.POST.get("challenge") != challenge.public_id:
@@ -105,6 +109,7 @@ class LinkConfirmView(LinkPageView):
         )
         return self._without_token(self.keep_browser(see_other(destination(outcome.next_url))))
 
+    @method_decorator(sensitive_variables())
     def _opened(self) -> tuple[Challenge, str]:
         """The challenge whose link this browser opened, and the token. Raises why it can't be used."""
         token = self.request.COOKIES.get(link_cookie_name(), "")

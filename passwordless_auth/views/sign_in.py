@@ -158,6 +158,9 @@ def after_refused_challenge(view: PageView, refusal: PasswordlessError) -> list[
         return [Action(_("Go on with the newest message"), wait_url(challenge), primary=True), login]
     if refusal.code == "spent" and view.request.user.is_authenticated:
         return [Action(_("Continue"), destination(challenge.next_url), primary=True)]
+    if refusal.code == "spent":
+        # Whoever comes next to a shared computer is not told the address of who was here.
+        return [Action(_("Go to sign-in"), login.url, primary=True)]
     if isinstance(refusal, TooManyRequests):
         return [Action(_("Back"), wait_url(challenge), primary=True), login]
     return [start_again(challenge), login]

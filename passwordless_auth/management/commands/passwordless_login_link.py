@@ -34,7 +34,8 @@ class Command(BaseCommand):
 
 def _find(text: str) -> Any:
     model = get_user_model()
-    for lookup in (lambda: model._default_manager.get_by_natural_key(text), lambda: _by_address(text)):
+    # The address first: somebody may have taken another's address for a user name.
+    for lookup in (lambda: _by_address(text), lambda: model._default_manager.get_by_natural_key(text)):
         try:
             return lookup()
         except (ObjectDoesNotExist, PasswordlessError):
