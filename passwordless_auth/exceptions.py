@@ -83,6 +83,15 @@ class NoLink(WrongBrowser):
     detail = _("Please open the link in the message once more. Your browser must accept cookies for it.")
 
 
+class StalePage(PasswordlessError):
+    """A form without the token of this session: its page is older than the last sign-in or sign-out, or is not ours."""
+
+    code = "stale_page"
+    detail = _(
+        "You have signed in or out since this page was opened, or your browser keeps no cookies. Nothing is lost."
+    )
+
+
 class SignUpClosed(PasswordlessError):
     code = "sign_up_closed"
     detail = _("There is no account for this address, and new accounts are not open to everyone.")

@@ -11,6 +11,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.middleware.csrf import CsrfViewMiddleware
 from django.shortcuts import resolve_url
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -19,12 +20,12 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic.base import View
 
 from ..conf import settings
-from ..exceptions import Expired, PasswordlessError, TooManyRequests, WrongBrowser
+from ..exceptions import Expired, PasswordlessError, StalePage, TooManyRequests, WrongBrowser
 from ..flows import accounts
 from ..identifiers import PUBLIC_ID
 from ..models import Challenge
@@ -45,6 +46,7 @@ STATUS: Final = {
     "sign_up_closed": 403,
     "disabled": 403,
     "step_up_required": 403,
+    "stale_page": 403,
 }
 
 _TITLES: Final = {
@@ -58,6 +60,7 @@ _TITLES: Final = {
     "sign_up_closed": gettext_lazy("No account"),
     "disabled": gettext_lazy("This account cannot sign in"),
     "step_up_required": gettext_lazy("A stronger sign-in is needed"),
+    "stale_page": gettext_lazy("Please try once more"),
 }
 
 
@@ -72,11 +75,22 @@ class Action:
     primary: bool = False
 
 
+class _CsrfCheck(CsrfViewMiddleware):
+    """Django's own check, made by our views themselves, so that its refusal is one of ours.
+
+    A sign-in rotates the token. So a second tab that waits for another address holds a form that has become stale,
+    and its person must be told how to go on.
+    """
+
+    def _reject(self, request: HttpRequest, reason: str) -> HttpResponseBase:
+        raise StalePage
+
+
 @method_decorator(login_not_required, name="dispatch")  # members' pages ask for it themselves
 @method_decorator(transaction.non_atomic_requests, name="dispatch")  # a counted try must survive the request
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 @method_decorator(never_cache, name="dispatch")
-@method_decorator(csrf_protect, name="dispatch")
+@method_decorator(csrf_exempt, name="dispatch")  # from the host's middleware: see _CsrfCheck
 class PageView(View):
     """A page of ours. ``page`` names its template and is the value of ``<body data-page>``."""
 
@@ -97,13 +111,17 @@ class PageView(View):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if _body_length(request) > MAX_BODY:
             return self._secured(HttpResponse(_("This is too much."), status=413, content_type="text/plain"))
-        if self.for_members and not request.user.is_authenticated:
-            return self._secured(redirect_to_login(request.get_full_path()))
+        csrf = _CsrfCheck(super().dispatch)
+        csrf.process_request(request)
         try:
-            response = super().dispatch(request, *args, **kwargs)
+            csrf.process_view(request, super().dispatch, args, kwargs)
+            if self.for_members and not request.user.is_authenticated:
+                response: HttpResponseBase = redirect_to_login(request.get_full_path())
+            else:
+                response = super().dispatch(request, *args, **kwargs)
         except PasswordlessError as refusal:
             response = self.refuse(refusal)
-        return self._secured(response)
+        return self._secured(csrf.process_response(request, response))
 
     def page_response(self, *, status: int = 200, page: str = "", **context: Any) -> HttpResponseBase:
         """Render ``page`` (default: this view's own)."""
@@ -134,7 +152,7 @@ class PageView(View):
             error_code=refusal.code,
             title=_TITLES.get(refusal.code, _("This did not work")),
             text=refusal.detail,
-            actions=self.actions_after(refusal),
+            actions=[self._anew()] if isinstance(refusal, StalePage) else self.actions_after(refusal),
             retry_after=retry_after,
         )
         if retry_after:
@@ -146,6 +164,14 @@ class PageView(View):
         return [
             Action(_("Go to sign-in"), with_next(reverse("passwordless_auth:login"), self.next_url()), primary=True)
         ]
+
+    def _anew(self) -> Action:
+        """The page of a stale form, with a new one."""
+        path = self.request.path if hasattr(self, "get") else reverse("passwordless_auth:wait")
+        named = self.request.POST.get("challenge", "")
+        fields = {"challenge": named if PUBLIC_ID.fullmatch(named) else "", "next": self.next_url()}
+        query = urlencode({name: value for name, value in fields.items() if value})
+        return Action(_("Show the page again"), f"{path}?{query}" if query else path, primary=True)
 
     # -- the browser
 
