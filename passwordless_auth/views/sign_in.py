@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .. import derivation, sessions, throttling
+from .. import sessions, throttling
 from ..exceptions import Expired, InvalidCode, PasswordlessError, TooManyRequests
 from ..flows import sign_in
 from ..forms import CodeForm, IdentifierForm
@@ -69,11 +69,11 @@ class LoginView(PageView):
         """A message was sent not long ago: this browser can go on with it."""
         waiting = Challenge.objects.of_browser(self.requester).filter(state=Challenge.State.OPEN).first()
         typed = self.request.POST.get("identifier", "")[:254]
-        back = with_next(reverse("passwordless_auth:login"), self.next_url())
-        other = Action(_("Change the address"), back)
         if waiting is None or waiting.expires_at <= timezone.now():
-            again = Action(_("Back to sign-in"), back, "get", {"identifier": typed}, primary=True)
-            return [again]
+            # A form by GET replaces the query of its URL.
+            fields = {"identifier": typed, "next": self.next_url()}
+            return [Action(_("Back to sign-in"), reverse("passwordless_auth:login"), "get", fields, primary=True)]
+        other = Action(_("Change the address"), with_next(reverse("passwordless_auth:login"), self.next_url()))
         return [Action(_("Enter the code that was sent"), wait_url(waiting), primary=True), other]
 
 
@@ -127,9 +127,9 @@ class WaitView(PageView):
             address=challenge.canonical,
             challenge_id=challenge.public_id,
             accepts_code=challenge.accepts_code,
+            accepts_link=challenge.accepts_link,
             code_length=challenge.code_length,
             code_is_numeric=challenge.code_alphabet == "digits",
-            code_example=derivation.ALPHABETS[challenge.code_alphabet][: challenge.code_length],
             delivery_state=delivery.state if delivery else Delivery.State.QUEUED,
             delivery_at=delivery.handed_over_at if delivery else None,
             expires_at=challenge.expires_at,

@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponseBase
 
 from .. import sessions
+from ..conf import settings
 from ..exceptions import StepUpRequired
 from ..flows import sign_in, step_up
 from ..models import Challenge
@@ -23,7 +24,11 @@ class StepUpView(PageView):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if sessions.is_recent(request):
             return see_other(destination(self.next_url()))
-        return self.page_response(address_masked=self._identity().masked, next=self.next_url())
+        return self.page_response(
+            address_masked=self._identity().masked,
+            next=self.next_url(),
+            accepts_code="one_time_code" in settings.METHODS,
+        )
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         challenge = sign_in.start(
