@@ -48,18 +48,11 @@ class Command(Runserver):
         """Nothing to warn of: they have just been applied."""
 
     def on_bind(self, server_port):
-        site = settings.SITE_URL
-        lines = [
-            "The example is running. Open",
-            "",
-            f"  {site}/",
-            f"  {site}/login/    sign in as ada@example.com, or with an address that you make up",
-        ]
-        if settings.INBOX:
-            lines.append(f"  {site}/inbox/    read what it sends")
-        lines += [
-            f"  {site}/admin/    for admin@example.com",
-            "",
-            "Ctrl-C ends it.",
-        ]
-        print(*lines, sep="\n", file=sys.stdout, flush=True)
+        pages = {
+            "/": "",
+            "/login/": "sign in as ada@example.com, or with any address that you make up",
+            "/inbox/": "read the messages that it sends" if settings.INBOX else None,
+            "/admin/": "for admin@example.com",
+        }
+        lines = [f"  {settings.SITE_URL}{path:<8} {text}".rstrip() for path, text in pages.items() if text is not None]
+        print("The example is running. Open", "", *lines, "", "Ctrl-C ends it.", sep="\n", file=sys.stdout, flush=True)
