@@ -245,7 +245,8 @@ def _follow_email(user: Any, email: str) -> None:
     except IntegrityError:  # its owner has signed up since we looked
         record("address_conflict", user=user, masked=identifier.masked)
         return
-    announce("address_changed_by_host", user=user, masked=identifier.masked)
+    kind = "address_changed_by_host" if primary is not None else "address_added_by_host"
+    announce(kind, user=user, masked=identifier.masked)
 
 
 def _detach(identity: Identity) -> None:
