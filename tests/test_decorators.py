@@ -4,9 +4,10 @@ import time
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from passwordless_auth.decorators import level_required
-from passwordless_auth.models import Challenge, SignIn
+from passwordless_auth.models import Challenge, Identity, SignIn
 from passwordless_auth.testing import outbox
 
 pytestmark = pytest.mark.django_db
@@ -102,6 +103,7 @@ def test_a_step_up_does_not_make_the_session_live_longer(browser, clock, setting
 @pytest.mark.parametrize("path", ["/recent/", "/single/"])
 def test_a_session_that_another_backend_made_steps_up_to_one_of_ours(browser, path):
     user = User.objects.create_user("ada", ADA, "a password")
+    Identity.objects.update(proven_at=timezone.now())
     browser.force_login(user, backend=BY_PASSWORD)
     assert browser.who()["level"] is None
 
@@ -109,6 +111,15 @@ def test_a_session_that_another_backend_made_steps_up_to_one_of_ours(browser, pa
 
     assert SignIn.objects.get().user == user
     assert browser.who()["level"] == "single"
+
+
+def test_an_address_that_nobody_has_proven_confirms_nothing(browser):
+    """Who holds a stolen session would write their own address into the profile."""
+    browser.force_login(User.objects.create_user("ada", ADA, "a password"), backend=BY_PASSWORD)
+    response = browser.submit("/login/step-up/", {"next": "/recent/"})
+
+    assert (response.status_code, b'data-code="step_up_required"' in response.content) == (403, True)
+    assert not Challenge.objects.exists()
 
 
 @pytest.mark.parametrize("step_up_first", [False, True])
