@@ -45,6 +45,8 @@ SEEN_EVERY: Final = 300
 
 #: Set on a request whose session got a new key from us.
 _MOVED: Final = "_passwordless_auth_moved"
+#: Set on a request: what saves its session, until that is done.
+_UNSAVED: Final = "_passwordless_auth_unsaved"
 #: Set on a request: key and content of its session before we changed it.
 _BEFORE: Final = "_passwordless_auth_before"
 
@@ -140,12 +142,16 @@ def _save(request: HttpRequest, stale_key: str | None) -> None:
     setattr(request, _MOVED, session.session_key)
 
     def save() -> None:
+        if getattr(request, _UNSAVED) is not save:
+            return
+        setattr(request, _UNSAVED, None)
         session.save(must_create=True)
         # Once is enough: SessionMiddleware would write it again. It would also set the cookie: SignInMiddleware does.
         session.modified = False
         if stale_key:
             session.delete(stale_key)
 
+    setattr(request, _UNSAVED, save)
     if is_transactional(type(session)):
         save()
     else:
@@ -312,6 +318,9 @@ def after_response(request: HttpRequest, response: HttpResponseBase) -> None:
         facts = session.get(DATA)
         if facts:
             _keep_up(request, session, facts)
+    unsaved = getattr(request, _UNSAVED, None)
+    if unsaved and response.status_code < 400 and transaction.get_connection().in_atomic_block:
+        unsaved()  # nothing is open around a request but the transaction of a TestCase, which never commits
     moved = getattr(request, _MOVED, None)
     if moved and moved == session.session_key and not session.modified and response.status_code < 500:
         _set_cookie(session, response)

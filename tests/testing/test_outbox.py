@@ -38,6 +38,25 @@ class SignInTest(TestCase):
 
         assert outbox.last_code("ada@example.com") == Challenge.objects.get().code()
 
+    def test_whatever_the_session_engine_is(self):
+        for engine in ("db", "cached_db", "cache"):
+            with self.subTest(engine), override_settings(SESSION_ENGINE=f"django.contrib.sessions.backends.{engine}"):
+                client = self.client_class()
+                client.post("/login/", {"identifier": f"{engine}@example.com"})
+                answer = client.post("/login/wait/", {"code": outbox.last_code(f"{engine}@example.com")})
+
+                assert answer.status_code == 303
+                assert client.get("/login/session.json").json()["authenticated"]
+
+    @override_settings(SESSION_ENGINE="django.contrib.sessions.backends.cached_db")
+    def test_a_test_that_runs_what_waits_for_a_commit_saves_the_session_once(self):
+        self.client.post("/login/", {"identifier": "ada@example.com"})
+        code = outbox.last_code("ada@example.com")
+        with self.captureOnCommitCallbacks(execute=True):
+            self.client.post("/login/wait/", {"code": code})
+
+        assert self.client.get("/login/session.json").json()["authenticated"]
+
     def test_the_newest_message_counts(self):
         with override_settings(PASSWORDLESS_AUTH_LIMIT_SENDS_PER_ADDRESS=""):
             for _ in range(2):
