@@ -159,7 +159,7 @@ class Settings:
     @property
     def LIMIT_FAILURES_PER_ACCOUNT(self) -> str:
         """Wrong codes for one address from browsers that are strangers to it. Beyond it, messages to the address
-        carry the link only."""
+        carry the link only. A browser that has signed in to it has a budget of its own, of the same size."""
         return str(self._get("LIMIT_FAILURES_PER_ACCOUNT", "10/h,20/d"))
 
     @property

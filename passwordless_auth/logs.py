@@ -26,7 +26,8 @@ class HideLinkTokens(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg = _hide(record.msg)
         if isinstance(record.args, dict):
-            record.args = {name: _hide(value) for name, value in record.args.items()}
+            for name in list(record.args):  # in place: gunicorn's own kind of dict answers for names that it lacks
+                record.args[name] = _hide(record.args[name])
         elif isinstance(record.args, tuple):
             record.args = tuple(_hide(value) for value in record.args)
         return True

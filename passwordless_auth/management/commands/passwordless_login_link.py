@@ -15,7 +15,7 @@ from ...models import Identity
 
 class Command(BaseCommand):
     help = (
-        "Print a link that signs one person in, once, within five minutes: for support and for emergencies. "
+        "Print a link that signs one person in, once and soon (PASSWORDLESS_AUTH_LINK_LIFETIME): for support. "
         "It is written down with the reason."
     )
 
