@@ -68,7 +68,7 @@ def test_a_thread_that_was_about_to_end_does_not_leave_a_message_behind(sender):
 
 
 def test_the_sender_outlives_a_message_that_it_cannot_read(mail, sender, browser, caplog):
-    sender.post("no number")
+    sender.post("no number", timezone.now())
     assert sender.join(20)
 
     browser.start(ADDRESS)

@@ -7,6 +7,7 @@ from django.contrib.sessions.models import Session
 
 from passwordless_auth.models import Challenge, Counter, Event, SignIn
 from passwordless_auth.testing import outbox
+from tests.conftest import Browser
 
 from .together import ready, signed_in, tabs, together
 
@@ -88,6 +89,50 @@ def test_a_right_code_among_two_hundred_guesses_wins_only_within_the_three_tries
     assert told_wrong(answers) == min(challenge.tries, 2)
     assert {answer.status_code for answer in answers} <= {303, 400, 410, 429}
     assert len(signed_in(answers)) == SignIn.objects.count() == Session.objects.count() == won
+
+
+def wrong_guesses_by_strangers(addresses):
+    """One wrong guess at each message of twenty strangers, at one moment: how many were told what."""
+    strangers = [ready(Browser()) for _ in range(20)]
+    guesses = []
+    for number, stranger in enumerate(strangers):
+        assert stranger.start(addresses(number)).status_code == 303
+        code = Challenge.objects.latest("pk").code()
+        guesses.append(partial(guess, stranger, f"{(int(code) + 1) % 1_000_000:06}"))
+    statuses = [answer.status_code for answer in together(guesses)]
+    return {status: statuses.count(status) for status in set(statuses)}
+
+
+def test_guesses_at_many_messages_to_one_address_share_its_limit(settings, again):
+    settings.PASSWORDLESS_AUTH_LIMIT_SENDS_PER_ADDRESS = ""
+    settings.PASSWORDLESS_AUTH_LIMIT_FAILURES_PER_ACCOUNT = "10/h"
+
+    assert wrong_guesses_by_strangers(lambda number: ADDRESS) == {400: 10, 429: 10}
+
+    assert Counter.objects.get(action="failures_account").count == 10
+    assert sum(Challenge.objects.values_list("tries", flat=True)) == 10
+
+
+def test_guesses_from_one_ip_address_share_its_limit_whomever_they_are_at(settings, again):
+    settings.PASSWORDLESS_AUTH_LIMIT_FAILURES_PER_IP = "10/h"
+
+    assert wrong_guesses_by_strangers(lambda number: f"{number}@example.com") == {400: 10, 429: 10}
+
+    assert Counter.objects.get(action="failures").count == 10
+
+
+def test_right_codes_at_one_moment_use_up_no_guesses(settings, again):
+    settings.PASSWORDLESS_AUTH_LIMIT_FAILURES_PER_IP = "1/h"
+    people = [ready(Browser()) for _ in range(10)]
+    signing_in = []
+    for number, person in enumerate(people):
+        person.start(f"{number}@example.com")
+        signing_in.append(partial(guess, person, outbox.last_code(f"{number}@example.com")))
+
+    answers = together(signing_in)
+
+    assert [answer.status_code for answer in answers] == [303] * 10
+    assert not Counter.objects.filter(action__startswith="failures", count__gt=0).exists()
 
 
 def test_guesses_of_another_browser_at_the_same_moment_cost_the_owner_nothing(browser, other_browser, again):
