@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from django.conf import global_settings
@@ -91,6 +92,7 @@ def test_the_settings_of_django_that_were_left_alone_mean_our_pages(client):
 
 def test_the_settings_of_django_that_the_host_chose_are_kept():
     code = (
+        f"import sys; sys.path.append({str(Path(__file__).parents[1])!r}); "
         "import django; from django.conf import settings; "
         "settings.configure(LOGIN_URL='/door/', LOGIN_REDIRECT_URL='/hall/', "
         "INSTALLED_APPS=['django.contrib.auth', 'django.contrib.contenttypes', 'django.contrib.sessions', "

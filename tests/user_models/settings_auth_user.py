@@ -1,0 +1,3 @@
+from .settings import *  # noqa: F403
+
+AUTH_USER_MODEL = "auth.User"
