@@ -56,8 +56,9 @@ def state(page: str = "", code: str = "", *, german: bool = False) -> Callable:
     """A state of the page whose hook is ``page``, looked at in English, or in German as well: words are longer."""
 
     def keep(go: Callable[[Stage], Person]) -> Callable[[Stage], Person]:
-        for language in (False, True) if german else (False,):
-            STATES.append(State(go.__name__, go, page, code, language))
+        STATES.append(State(go.__name__, go, page, code))
+        if german:
+            STATES.append(State(go.__name__, go, page, code, german=True))
         return go
 
     return keep
@@ -270,7 +271,7 @@ def _opens_sessions(stage, ada):
 
 @state("step_up", german=True)
 def step_up(stage):
-    host, _ada_ = _ada(stage)
+    host = _signed_in(stage)
     host.page.wait_for_timeout(2100)  # until the proof is stale
     person = stage.guest_of(host, stage.strict)
     person.opens("/members/recent/")
@@ -386,6 +387,16 @@ def error_wrong_browser(stage):
 def error_no_link(stage):
     person = stage.person()
     person.opens("/login/link/")
+    return person
+
+
+@state("error", "stale_page", german=True)
+def error_stale_page(stage):
+    person, _grace = _waiting(stage)
+    # In another tab somebody signs in, which gives this browser another token.
+    person.context.clear_cookies(name="csrftoken")
+    person.code_field.fill("000000")
+    person.page.keyboard.press("Enter")
     return person
 
 

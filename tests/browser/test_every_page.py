@@ -26,7 +26,7 @@ AXE = """async () => {
   const wanted = axe.getRules().filter(({ tags }) => !tags.includes("wcag2aaa") && !tags.includes("deprecated"));
   const rules = Object.fromEntries(wanted.map(({ ruleId }) => [ruleId, { enabled: true }]));
   const found = await axe.run({ rules, resultTypes: ["violations"] });
-  return found.violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.html} ${node.failureSummary}`));
+  return found.violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html} ${node.failureSummary}`));
 }"""
 
 #: What sticks out of the window sideways; nothing may, down to 320 pixels (WCAG 1.4.10).
@@ -90,7 +90,7 @@ def take_picture(page: Page, name: str) -> None:
 
 
 def test_axe_finds_nothing(look):
-    assert look.axe == dict.fromkeys(look.axe, [])
+    assert not any(look.axe.values()), look.axe
 
 
 def test_the_console_is_silent(look):
