@@ -1,5 +1,6 @@
 """Two people at one door: accounts made, proven and ended at one moment."""
 
+import threading
 from contextlib import suppress
 from functools import partial
 
@@ -7,13 +8,13 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.models import Session
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 
+from passwordless_auth.flows import accounts, sign_out
 from passwordless_auth.flows import sign_in as flow
-from passwordless_auth.flows import sign_out
 from passwordless_auth.models import Challenge, Event, Identity, KnownBrowser, Profile, SignIn
 
-from .together import in_the_middle_of, ready, signed_in, together
+from .together import in_the_middle_of, meeting, ready, signed_in, together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,7 +33,11 @@ def asked_by(browser):
     return partial(ready(browser).submit, "/login/wait/", {"code": code})
 
 
-def test_two_browsers_that_prove_a_new_address_at_one_moment_share_one_account(browser, other_browser, again):
+def test_two_browsers_that_prove_a_new_address_at_one_moment_share_one_account(
+    browser, other_browser, monkeypatch, again
+):
+    monkeypatch.setattr(accounts, "admit", meeting(accounts.admit))
+
     answers = together([asked_by(browser), asked_by(other_browser)])
 
     assert [answer.status_code for answer in answers] == [303, 303]
@@ -46,9 +51,12 @@ def test_two_browsers_that_prove_a_new_address_at_one_moment_share_one_account(b
     assert browser.who()["authenticated"]
 
 
-def test_two_browsers_that_prove_an_entered_address_at_one_moment_clear_the_account_once(browser, other_browser, again):
+def test_two_browsers_that_prove_an_entered_address_at_one_moment_clear_the_account_once(
+    browser, other_browser, monkeypatch, again
+):
     user = get_user_model().objects.create_user("ada", ADDRESS, "a-password-that-somebody-knows")
     assert Identity.objects.get(user=user).proven_at is None
+    monkeypatch.setattr(accounts, "admit", meeting(accounts.admit))
 
     answers = together([asked_by(browser), asked_by(other_browser)])
 
@@ -61,9 +69,12 @@ def test_two_browsers_that_prove_an_entered_address_at_one_moment_clear_the_acco
     assert Identity.objects.get(user=user).proven_at
 
 
-def test_two_browsers_that_adopt_an_existing_user_at_one_moment_find_the_same(browser, other_browser, again):
+def test_two_browsers_that_adopt_an_existing_user_at_one_moment_find_the_same(
+    browser, other_browser, monkeypatch, again
+):
     user = get_user_model().objects.create_user("ada", ADDRESS)
     Identity.objects.all().delete()  # a user from before this app, never imported
+    monkeypatch.setattr(accounts, "adopt", meeting(one_after_the_other(accounts.adopt)))
 
     answers = together([asked_by(browser), asked_by(other_browser)])
 
@@ -72,6 +83,21 @@ def test_two_browsers_that_adopt_an_existing_user_at_one_moment_find_the_same(br
     assert get_user_model().objects.get() == user
     assert Identity.objects.get().user == user
     assert len(signed_in(answers)) == statuses.count(303)
+
+
+def one_after_the_other(function):
+    """The same function; but whoever calls it second waits until the transaction of the first is over."""
+    first = threading.Lock()
+    over = threading.Event()
+
+    def wait_for_the_first(*args, **kwargs):
+        if first.acquire(blocking=False):
+            transaction.on_commit(over.set)
+        else:
+            over.wait(1)
+        return function(*args, **kwargs)
+
+    return wait_for_the_first
 
 
 @pytest.fixture

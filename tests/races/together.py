@@ -3,6 +3,7 @@
 import copy
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from django.db import connection, connections
 from django.db.models.signals import pre_save
@@ -52,6 +53,19 @@ def in_the_middle_of(request_that_signs_in, then):
         return together([request_that_signs_in, interfere])
     finally:
         pre_save.disconnect(pause, sender=SignIn)
+
+
+def meeting(function):
+    """The same function; but of two threads that call it, neither goes on before the other is there. Where only one
+    can be, because a database has one writer at a time, it goes on after a while."""
+    gate = threading.Barrier(2)
+
+    def wait_for_the_other(*args, **kwargs):
+        with suppress(threading.BrokenBarrierError):
+            gate.wait(1)
+        return function(*args, **kwargs)
+
+    return wait_for_the_other
 
 
 def ready(browser):
