@@ -30,6 +30,7 @@ class Page(HTMLParser):
         self._words, self._open, self._label, self._hidden = [], [], None, 0
         self.html = response.content.decode()
         self.feed(self.html)
+        self.sentences = {" ".join(piece.split()) for piece in self._words if " " in piece.strip()}
         self.words = " ".join("".join(self._words).split())
         assert not self._open, f"not closed: {self._open}"
 
