@@ -20,6 +20,18 @@ from .models import Challenge, Delivery
 WITHOUT_SECRET = frozenset({"no_account", "disabled"})
 
 
+class Unprintable(str):
+    """Text for a template that shows itself to readers and not to logs.
+
+    SECURITY: for a name that a template gets wrong, Django logs the whole context at DEBUG.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'…'"
+
+
 @sensitive_variables()
 def compose(delivery: Delivery) -> Message:
     """Write the message in the language of who asked. Code and link are derived here, and only here.
@@ -30,7 +42,7 @@ def compose(delivery: Delivery) -> Message:
     context: dict[str, object] = {
         "site_name": settings.SITE_NAME,
         "site_url": settings.BASE_URL,
-        "address": delivery.canonical,
+        "address": Unprintable(delivery.canonical),
         "code": "",
         "code_display": "",
         "link": "",
@@ -72,9 +84,9 @@ def _secrets(challenge: Challenge) -> dict[str, object]:
     code = METHODS["one_time_code"].issue(challenge).code if challenge.accepts_code else ""
     token = METHODS["magic_link"].issue(challenge).link_token if challenge.accepts_link else ""
     return {
-        "code": code,
-        "code_display": derivation.grouped(code),
-        "link": link_url(token) if token else "",
+        "code": Unprintable(code),
+        "code_display": Unprintable(derivation.grouped(code)),
+        "link": Unprintable(link_url(token) if token else ""),
         "code_in_subject": settings.CODE_IN_SUBJECT,
     }
 
