@@ -38,26 +38,32 @@ class InvalidCode(PasswordlessError):
         self.tries_left = tries_left
 
 
+class InvalidLink(InvalidCode):
+    """The link is cut off, or not one of ours."""
+
+    detail = _("A part of its address may be missing. Please open it in the message once more.")
+
+
 class Expired(PasswordlessError):
     code = "expired"
-    detail = _("The time to use this message is over.")
+    detail = _("A message works for a few minutes only.")
 
 
 class Spent(PasswordlessError):
     code = "spent"
-    detail = _("This message has already been used.")
+    detail = _("A message works only once.")
 
 
 class Superseded(PasswordlessError):
     """A newer message was asked for, or the attempt was cancelled."""
 
     code = "superseded"
-    detail = _("This message no longer counts: a newer one was sent, or the sign-in was stopped.")
+    detail = _("A newer message was sent, or the sign-in was stopped.")
 
 
 class TooManyTries(PasswordlessError):
     code = "too_many_tries"
-    detail = _("Too many wrong codes. This message no longer works.")
+    detail = _("To be safe, this message no longer works.")
 
 
 class TooManyRequests(PasswordlessError):
@@ -99,7 +105,7 @@ class SignUpClosed(PasswordlessError):
 
 class Disabled(PasswordlessError):
     code = "disabled"
-    detail = _("This account cannot sign in.")
+    detail = _("This account cannot sign in. Please ask the people who run this site.")
 
 
 class StepUpRequired(PasswordlessError):

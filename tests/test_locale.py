@@ -208,7 +208,7 @@ def test_the_error_page_speaks_german(browser, clock):
 
     assert (page.name, page.code) == ("error", "expired")
     assert "Die Zeit ist abgelaufen" in page.words
-    assert "Diese Nachricht gilt nicht mehr." in page.words
+    assert "Eine Nachricht gilt nur wenige Minuten." in page.words
     assert "Neue Nachricht anfordern" in page.words
 
 

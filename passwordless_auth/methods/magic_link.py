@@ -5,7 +5,7 @@ from datetime import datetime
 from django.views.decorators.debug import sensitive_variables
 
 from .. import derivation
-from ..exceptions import InvalidCode
+from ..exceptions import InvalidLink
 from ..models import Challenge, Proof
 from .base import Issued, Method
 
@@ -22,11 +22,11 @@ class MagicLink(Method):
     @sensitive_variables()
     def check(self, challenge: Challenge, answer: str, *, now: datetime) -> Proof:
         if not challenge.accepts_link:
-            raise InvalidCode
+            raise InvalidLink
         try:
             right = derivation.same(answer, challenge.link_token())
         except derivation.UnknownKey:
-            raise InvalidCode from None
+            raise InvalidLink from None
         if not right:
-            raise InvalidCode
+            raise InvalidLink
         return self.proof(now=now)

@@ -25,7 +25,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic.base import View
 
 from ..conf import settings
-from ..exceptions import Expired, PasswordlessError, StalePage, TooManyRequests, WrongBrowser
+from ..exceptions import Expired, NoLink, PasswordlessError, StalePage, TooManyRequests, WrongBrowser
 from ..flows import accounts
 from ..identifiers import PUBLIC_ID
 from ..models import Challenge
@@ -53,15 +53,21 @@ _TITLES: Final = {
     "invalid_code": gettext_lazy("This link does not work"),
     "expired": gettext_lazy("The time is over"),
     "spent": gettext_lazy("Already used"),
-    "superseded": gettext_lazy("There is a newer message"),
+    "superseded": gettext_lazy("This message no longer counts"),
     "too_many_tries": gettext_lazy("Too many wrong codes"),
-    "too_many_requests": gettext_lazy("Please wait a moment"),
+    "too_many_requests": gettext_lazy("Please wait"),
     "wrong_browser": gettext_lazy("This belongs to another browser"),
     "sign_up_closed": gettext_lazy("No account"),
-    "disabled": gettext_lazy("This account cannot sign in"),
-    "step_up_required": gettext_lazy("A stronger sign-in is needed"),
+    "disabled": gettext_lazy("You cannot sign in"),
+    "step_up_required": gettext_lazy("A stronger proof is needed"),
     "stale_page": gettext_lazy("Please try once more"),
 }
+
+
+def _title_of(refusal: PasswordlessError) -> Any:
+    if isinstance(refusal, NoLink):
+        return _("Please open the link again")
+    return _TITLES.get(refusal.code, _("This did not work"))
 
 
 @dataclass(frozen=True)
@@ -150,7 +156,7 @@ class PageView(View):
             page="error",
             status=STATUS.get(refusal.code, 400),
             error_code=refusal.code,
-            title=_TITLES.get(refusal.code, _("This did not work")),
+            title=_title_of(refusal),
             text=refusal.detail,
             actions=[self._anew()] if isinstance(refusal, StalePage) else self.actions_after(refusal),
             retry_after=retry_after,

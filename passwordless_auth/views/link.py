@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from .. import derivation, sessions
 from ..conf import settings
-from ..exceptions import Expired, InvalidCode, NoLink, PasswordlessError
+from ..exceptions import Expired, InvalidLink, NoLink, PasswordlessError
 from ..flows import sign_in
 from ..forms import IdentifierForm
 from ..methods import METHODS
@@ -52,7 +52,7 @@ class LinkView(LinkPageView):
     @method_decorator(sensitive_variables())
     def get(self, request: HttpRequest, token: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if derivation.public_id_of(token) is None:
-            raise InvalidCode
+            raise InvalidLink
         confirm = reverse("passwordless_auth:link_confirm")
         response = see_other(confirm)
         response.set_cookie(

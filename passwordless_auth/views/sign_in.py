@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -161,6 +162,8 @@ def after_refused_challenge(view: PageView, refusal: PasswordlessError) -> list[
     if refusal.code == "spent":
         # Whoever comes next to a shared computer is not told the address of who was here.
         return [Action(_("Go to sign-in"), login.url, primary=True)]
+    if refusal.code in {"disabled", "sign_up_closed"}:  # a new message would end here again
+        return [replace(login, primary=True)]
     if isinstance(refusal, TooManyRequests):
         return [Action(_("Back"), wait_url(challenge), primary=True), login]
     return [start_again(challenge), login]

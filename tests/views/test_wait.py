@@ -199,7 +199,7 @@ def test_superseded(asked, clock):
     page = Page(asked.submit(WAIT, {"code": old, "challenge": first.public_id}))
 
     assert (page.status, page.name, page.code) == (410, "error", "superseded")
-    assert "There is a newer message" in page.words
+    assert "A newer message was sent" in page.words
     assert status(asked, challenge=first.public_id)["state"] == "superseded"
 
     page = page.press(asked, "Go on with the newest message")
