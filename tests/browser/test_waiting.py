@@ -133,7 +133,7 @@ def test_german_people_read_german(site, people):
     person = people(locale="de-DE")
     person.asks(ada)
     expect(person.page.locator("html")).to_have_attribute("lang", "de")
-    expect(person.page.get_by_role("heading", level=1)).to_have_text("Sehen Sie in Ihre E-Mails")
+    expect(person.page.get_by_role("heading", level=1)).to_have_text("Sehen Sie in Ihr Postfach")
     assert "Ihr Code" in site.message(ada)["text"]
 
 
