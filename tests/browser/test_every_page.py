@@ -3,10 +3,8 @@
 PASSWORDLESS_AUTH_SCREENSHOTS names a folder that then gets a picture of each.
 """
 
-import os
 from dataclasses import dataclass, field
 from itertools import product
-from pathlib import Path
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
@@ -14,12 +12,11 @@ from playwright.sync_api import Page
 
 from passwordless_auth.exceptions import PasswordlessError
 
+from . import pictures
 from .people import DESKTOP, PHONE, Noticed
 from .states import STATES, Stage, State
 
 pytestmark = pytest.mark.browser
-
-SCREENSHOTS = os.environ.get("PASSWORDLESS_AUTH_SCREENSHOTS")
 
 #: Every rule of axe, the experimental ones and good practice too, but those of WCAG's level AAA.
 AXE = """async () => {
@@ -66,8 +63,7 @@ def look(request, chromium, site, strict_site):
         for (width, viewport), scheme in product({"phone": PHONE, "desktop": DESKTOP}.items(), ("light", "dark")):
             person.page.set_viewport_size(viewport)
             person.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            if SCREENSHOTS:
-                take_picture(person.page, f"{state}-{width}-{scheme}")
+            pictures.take(person.page, f"{state}-{width}-{scheme}")
             seen.axe[f"{width}, {scheme}"] = run_axe(person.page)
         person.page.set_viewport_size({"width": 320, "height": 640})
         seen.sticks_out = person.page.evaluate(STICKS_OUT)
@@ -81,12 +77,6 @@ def run_axe(page: Page) -> list[str]:
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
     return page.evaluate(AXE)
-
-
-def take_picture(page: Page, name: str) -> None:
-    folder = Path(SCREENSHOTS)
-    folder.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=folder / f"{name}.png", full_page=True, caret="initial")
 
 
 def test_axe_finds_nothing(look):
