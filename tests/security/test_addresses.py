@@ -112,7 +112,9 @@ def test_a_list_in_json_is_no_form(browser, body):
     assert Challenge.objects.count() == 0
 
 
-@pytest.mark.parametrize("names", [("identifier", "identifier"), ("identifier", "identifier[]"), ("identifier[]", "identifier")])
+@pytest.mark.parametrize(
+    "names", [("identifier", "identifier"), ("identifier", "identifier[]"), ("identifier[]", "identifier")]
+)
 def test_a_field_given_twice_reaches_one_mailbox_which_is_the_one_that_is_proven(browser, names):
     """ID-01"""
     browser.get("/login/")

@@ -23,7 +23,13 @@ ADA = "ada@example.com"
 @pytest.fixture(autouse=True)
 def no_limits(settings):
     """What is not the subject here."""
-    for name in ("SENDS_PER_ADDRESS", "SENDS_PER_KNOWN_BROWSER", "STARTS_PER_IP", "FAILURES_PER_IP", "FAILURES_PER_ACCOUNT"):
+    for name in (
+        "SENDS_PER_ADDRESS",
+        "SENDS_PER_KNOWN_BROWSER",
+        "STARTS_PER_IP",
+        "FAILURES_PER_IP",
+        "FAILURES_PER_ACCOUNT",
+    ):
         setattr(settings, f"PASSWORDLESS_AUTH_LIMIT_{name}", "")
 
 

@@ -22,7 +22,13 @@ ADA = "ada@example.com"
 @pytest.fixture(autouse=True)
 def no_limits(settings):
     """Limits would answer before the fuzz has reached what is to be fuzzed."""
-    for name in ("SENDS_PER_ADDRESS", "SENDS_PER_KNOWN_BROWSER", "STARTS_PER_IP", "FAILURES_PER_IP", "FAILURES_PER_ACCOUNT"):
+    for name in (
+        "SENDS_PER_ADDRESS",
+        "SENDS_PER_KNOWN_BROWSER",
+        "STARTS_PER_IP",
+        "FAILURES_PER_IP",
+        "FAILURES_PER_ACCOUNT",
+    ):
         setattr(settings, f"PASSWORDLESS_AUTH_LIMIT_{name}", "")
     settings.PASSWORDLESS_AUTH_CODE_TRIES = 30_000
 
@@ -87,8 +93,10 @@ BODIES = {
     "a long field": b"identifier=" + b"a" * 60_000,
     "a long code": b"code=" + b"1" * 60_000 + b"&challenge=" + b"c" * 1000,
     "signs": b"=&=&&&==&;&identifier",
-    "parts": b"".join(part(name, b"\x00\xff") for name in (b"identifier", b"code", b"challenge", b"sign_in")) + b"--B--",
-    "a file for a field": part(b"identifier", b"x" * 100, b'; filename="a.txt"') + part(b"code", b"1", b'; filename=""'),
+    "parts": b"".join(part(name, b"\x00\xff") for name in (b"identifier", b"code", b"challenge", b"sign_in"))
+    + b"--B--",
+    "a file for a field": part(b"identifier", b"x" * 100, b'; filename="a.txt"')
+    + part(b"code", b"1", b'; filename=""'),
     "half a part": b'--B\r\nContent-Disposition: form-data; name="identifier"\r\n\r\nhalf',
     "a part in base64": b'--B\r\nContent-Disposition: form-data; name="code"\r\nContent-Transfer-Encoding: base64\r\n\r\n!!\r\n',
 }
@@ -227,7 +235,17 @@ def wrong():
 def test_no_query_breaks_a_page(path):
     """FZ-01: every parameter that a page reads, and the query as a whole."""
     browser = ready()
-    queries = [b"", b"&&==&", b"%", b"next", b"next=%ff%fe", b"challenge[]=1", b"a=" + b"1" * 9000, b"\xff\xfe", b"next=+2AA-"]
+    queries = [
+        b"",
+        b"&&==&",
+        b"%",
+        b"next",
+        b"next=%ff%fe",
+        b"challenge[]=1",
+        b"a=" + b"1" * 9000,
+        b"\xff\xfe",
+        b"next=+2AA-",
+    ]
     queries += [as_form({"next": text, "challenge": text, "identifier": text}) for text in ODD.values()]
     for query in queries:
         began = time.perf_counter()
@@ -298,7 +316,15 @@ def test_no_cookie_breaks_a_page(cookie):
     browser = ready()
     others = "; ".join(f"{name}={morsel.value}" for name, morsel in browser.cookies.items() if name != cookie)
     values = [encoded(value).decode("latin-1").replace(";", "") for value in ODD.values()]
-    values += ['"aaaaaaaa\\000aaaaaaaaaaaaaaaaaaaaaaaaa"', '"' + "\\000" * 40 + '"', '"\\777\\400"', "a" * 40, "\\", '"', "=;="]
+    values += [
+        '"aaaaaaaa\\000aaaaaaaaaaaaaaaaaaaaaaaaa"',
+        '"' + "\\000" * 40 + '"',
+        '"\\777\\400"',
+        "a" * 40,
+        "\\",
+        '"',
+        "=;=",
+    ]
     values += [newest().link_token() + "=", newest().link_token()[:-1] + "\u00e9"]
     for value in values:
         for path in ("/login/wait/", "/login/link/", "/account/"):
@@ -311,7 +337,20 @@ def test_no_cookie_breaks_a_page(cookie):
         post(bare, "/login/", as_form({"identifier": ADA}), CONTENT_TYPES[0], **headers)
 
 
-LINKS = ["", ".", "%00", "%ff%fe", "\ud800", "a" * 65, "a" * 64, "a" * 3000, "%2e%2e", "\u00e9" * 65, "\uff41" * 65, "a" * 22 + "%0a" + "a" * 42]
+LINKS = [
+    "",
+    ".",
+    "%00",
+    "%ff%fe",
+    "\ud800",
+    "a" * 65,
+    "a" * 64,
+    "a" * 3000,
+    "%2e%2e",
+    "\u00e9" * 65,
+    "\uff41" * 65,
+    "a" * 22 + "%0a" + "a" * 42,
+]
 
 
 @pytest.mark.parametrize("text", LINKS)
@@ -325,7 +364,9 @@ def test_no_link_breaks_its_page(text):
         assert browser.get("/login/link/").status_code in {403, 410}
 
 
-@pytest.mark.parametrize("path", ["/login/", "/login/wait/", "/login/resend/", "/login/link/", "/logout/", "/account/sessions/"])
+@pytest.mark.parametrize(
+    "path", ["/login/", "/login/wait/", "/login/resend/", "/login/link/", "/logout/", "/account/sessions/"]
+)
 @pytest.mark.parametrize("content_type", CONTENT_TYPES[:2])
 def test_bodies_above_64_kb_are_refused_unread(path, content_type):
     """FZ-01"""
@@ -334,7 +375,11 @@ def test_bodies_above_64_kb_are_refused_unread(path, content_type):
     room = 65536
 
     def body(size):
-        return b"a=" + b"1" * (size - 2) if content_type == CONTENT_TYPES[0] else part(b"a", b"1" * (size - 60)).ljust(size)[:size]
+        return (
+            b"a=" + b"1" * (size - 2)
+            if content_type == CONTENT_TYPES[0]
+            else part(b"a", b"1" * (size - 60)).ljust(size)[:size]
+        )
 
     for size, refused in ((room, False), (room + 1, True), (1_000_000, True)):
         answer = browser.post(path, body(size), content_type=content_type, HTTP_X_CSRFTOKEN=token)
@@ -344,7 +389,10 @@ def test_bodies_above_64_kb_are_refused_unread(path, content_type):
             browser = ready()
             token = browser.cookies["csrftoken"].value
     # Django refuses such bodies before any view: not ours to answer, and no 5xx.
-    assert browser.post(path, body(3_000_000), content_type=content_type, HTTP_X_CSRFTOKEN=token).status_code in {400, 413}
+    assert browser.post(path, body(3_000_000), content_type=content_type, HTTP_X_CSRFTOKEN=token).status_code in {
+        400,
+        413,
+    }
     assert browser.who()["authenticated"]
 
 

@@ -385,7 +385,9 @@ def test_guesses_from_another_browser_do_not_spend_the_victims_message(browser):
     challenge = newest()
     for number in range(30):
         attacker = stranger(f"198.51.100.{number % 10}")
-        answer = attacker.submit("/login/wait/", {"code": wrong_code(number=number + 1), "challenge": challenge.public_id})
+        answer = attacker.submit(
+            "/login/wait/", {"code": wrong_code(number=number + 1), "challenge": challenge.public_id}
+        )
         assert (answer.status_code, error_code(answer)) == (403, "wrong_browser")
 
     challenge.refresh_from_db()

@@ -327,7 +327,10 @@ def test_scanners_that_open_the_link_spend_nothing(browser):
         visitor.options("/login/link/")
     for action in ("sign_in", "deny"):
         assert scanner.submit("/login/link/", {"challenge": newest().public_id, "action": action}).status_code == 400
-    assert scanner.submit("/login/link/", {"challenge": newest().public_id, "identifier": "x@example.com"}).status_code == 400
+    assert (
+        scanner.submit("/login/link/", {"challenge": newest().public_id, "identifier": "x@example.com"}).status_code
+        == 400
+    )
     challenge = newest()
     assert (challenge.state, challenge.tries) == ("open", 0)
     assert not scanner.who()["authenticated"]
@@ -455,7 +458,10 @@ def test_a_link_that_lives_longer_than_its_code_keeps_its_own_time(settings, bro
     settings.PASSWORDLESS_AUTH_CODE_LIFETIME = 600  # a row on its way keeps what it was made with
     clock.shift(200)
 
-    assert (guess(browser, newest().code()).status_code, error_code(guess(browser, newest().code()))) == (410, "expired")
+    assert (guess(browser, newest().code()).status_code, error_code(guess(browser, newest().code()))) == (
+        410,
+        "expired",
+    )
     open_link(browser)
     assert press(browser).status_code == 303
 
@@ -501,7 +507,9 @@ def test_no_answer_to_who_asks_holds_code_link_or_a_digest_of_either(settings, b
         f"{dict(answer.headers)} {answer.cookies.output()} {answer.content.decode()}" for answer in answers
     ).lower()
 
-    secrets = [text for row in Challenge.objects.all() for text in (row.code(), row.link_token(), row.link_token()[22:])]
+    secrets = [
+        text for row in Challenge.objects.all() for text in (row.code(), row.link_token(), row.link_token()[22:])
+    ]
     assert len(secrets) == 6
     assert newest().public_id.lower() in seen
     for secret in secrets:
@@ -511,7 +519,10 @@ def test_no_answer_to_who_asks_holds_code_link_or_a_digest_of_either(settings, b
 
 def test_the_browsers_cookie_is_opaque_and_out_of_reach_of_scripts(browser, other_browser):
     """OT-16"""
-    cookies = [visitor.start(ADA if visitor is browser else BOB).cookies["passwordless_browser"] for visitor in (browser, other_browser)]
+    cookies = [
+        visitor.start(ADA if visitor is browser else BOB).cookies["passwordless_browser"]
+        for visitor in (browser, other_browser)
+    ]
 
     assert len({cookie.value for cookie in cookies}) == 2
     for cookie in cookies:

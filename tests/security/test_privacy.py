@@ -54,7 +54,13 @@ def long_codes(settings):
 
 @pytest.fixture
 def no_limits(settings):
-    for name in ("SENDS_PER_ADDRESS", "SENDS_PER_KNOWN_BROWSER", "STARTS_PER_IP", "FAILURES_PER_IP", "FAILURES_PER_ACCOUNT"):
+    for name in (
+        "SENDS_PER_ADDRESS",
+        "SENDS_PER_KNOWN_BROWSER",
+        "STARTS_PER_IP",
+        "FAILURES_PER_IP",
+        "FAILURES_PER_ACCOUNT",
+    ):
         setattr(settings, f"PASSWORDLESS_AUTH_LIMIT_{name}", "")
 
 
@@ -127,7 +133,15 @@ def everything_logged():
     handler.setFormatter(logging.Formatter("%(name)s %(levelname)s %(message)s %(event)s %(data)s", defaults=EXTRAS))
     handler.addFilter(HideLinkTokens())
     root = logging.getLogger()
-    names = ["", "django", "django.db.backends", "django.request", "django.server", "django.template", "passwordless_auth"]
+    names = [
+        "",
+        "django",
+        "django.db.backends",
+        "django.request",
+        "django.server",
+        "django.template",
+        "passwordless_auth",
+    ]
     levels = {name: logging.getLogger(name).level for name in names}
     for name in names:
         logging.getLogger(name).setLevel(logging.DEBUG)
@@ -322,9 +336,7 @@ def reports():
 
     handler = Mailing(logging.ERROR)
     logging.getLogger("passwordless_auth").addHandler(handler)
-    yield lambda: [
-        ExceptionReporter(None, *record.exc_info).get_traceback_text() for record in seen if record.exc_info
-    ]
+    yield lambda: [ExceptionReporter(None, *record.exc_info).get_traceback_text() for record in seen if record.exc_info]
     logging.getLogger("passwordless_auth").removeHandler(handler)
 
 

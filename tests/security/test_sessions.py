@@ -436,7 +436,9 @@ def test_a_cookie_planted_by_plain_http_is_not_read(https):
 
 
 def on_session_table(work):
-    return [statement.split()[0] for statement in work if '"django_session"' in statement or "`django_session`" in statement]
+    return [
+        statement.split()[0] for statement in work if '"django_session"' in statement or "`django_session`" in statement
+    ]
 
 
 @pytest.mark.parametrize("door", ["code", "link"])
