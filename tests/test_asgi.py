@@ -3,6 +3,8 @@
 import asyncio
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 from django.test import AsyncClient
 
 from passwordless_auth.models import SignIn
@@ -11,6 +13,13 @@ from passwordless_auth.testing import outbox
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ADA = "ada@example.com"
+
+
+@pytest.fixture(autouse=True)
+def closed_connections():
+    """Views run in a thread of asgiref's, whose connection nobody else closes."""
+    yield
+    asyncio.run(sync_to_async(connections.close_all)())
 
 
 def test_a_person_signs_in_steps_up_and_signs_out_under_asgi(settings):
