@@ -300,7 +300,13 @@ def refuse_ended(request: HttpRequest) -> None:
     per process. The look-up takes the place of the session's own query, which such an engine saves.
     """
     session = request.session
-    if not session.session_key or is_transactional(type(session)):
+    if not session.session_key:
+        return
+    if not session.session_key.isprintable():
+        # A made-up cookie (quoting lets it hold any character): PostgreSQL raises instead of not finding it.
+        request.session = type(session)()
+        return
+    if is_transactional(type(session)):
         return
     facts = session.get(DATA)
     if facts and not SignIn.objects.live().filter(pk=facts["sign_in"]).exists():

@@ -285,7 +285,7 @@ def _guess(
 ) -> Result:
     """Weigh one answer. ``use`` makes something of a right one, in the transaction that weighs it: a result, a refusal
     to be raised, or ``None`` when another request was first."""
-    require_open(challenge, now=now, method=method)
+    _require_unused(challenge, answer, method, requester, now)
     buckets = _guess_budgets(challenge, requester, method)
     right, done = False, None
     for attempt in range(ATTEMPTS):
@@ -374,6 +374,22 @@ def _tell_wrong(challenge: Challenge, requester: Requester, method: str, now: da
     if not challenge.tries_left:
         record("too_many_tries", user=challenge.user, masked=challenge.masked, requester=requester, now=now)
         raise TooManyTries
+
+
+@sensitive_variables("answer")
+def _require_unused(challenge: Challenge, answer: str, method: str, requester: Requester, now: datetime) -> None:
+    try:
+        require_open(challenge, now=now, method=method)
+    except Spent:
+        if _compare(challenge, answer, method, now):
+            note_replay(challenge, requester=requester)
+        raise
+
+
+def note_replay(challenge: Challenge, *, requester: Requester) -> None:
+    """Somebody came with the right answer to a challenge that is used up: a second press, or a thief. To the log, and
+    not to the table, which whoever has the answer could fill."""
+    announce("answer_replayed", user=challenge.user, masked=challenge.masked, requester=requester)
 
 
 def require_open(challenge: Challenge, *, now: datetime, method: str | None = None) -> None:

@@ -117,6 +117,8 @@ class PageView(View):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if _body_length(request) > MAX_BODY:
             return self._secured(HttpResponse(_("This is too much."), status=413, content_type="text/plain"))
+        if _in_other_charset(request):
+            return self._secured(HttpResponse(status=415, content_type="text/plain"))
         csrf = _CsrfCheck(super().dispatch)
         csrf.process_request(request)
         try:
@@ -276,6 +278,13 @@ def security_headers() -> dict[str, str]:
         "X-Frame-Options": "DENY",
         "Cross-Origin-Opener-Policy": "same-origin",
     }
+
+
+def _in_other_charset(request: HttpRequest) -> bool:
+    """Whether somebody asks Django to read fields and query by another charset than that of our pages. Some decode to
+    lone surrogates, which no page and no database can say; of others Django's own refusal fails (in the CSRF check of
+    its error page)."""
+    return request.encoding is not None and request.encoding.lower() != "utf-8"
 
 
 def _body_length(request: HttpRequest) -> int:

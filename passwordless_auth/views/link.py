@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from .. import derivation, sessions
 from ..conf import settings
-from ..exceptions import Expired, InvalidLink, NoLink, PasswordlessError
+from ..exceptions import Expired, InvalidLink, NoLink, PasswordlessError, Spent
 from ..flows import sign_in
 from ..forms import IdentifierForm
 from ..methods import METHODS
@@ -118,7 +118,12 @@ class LinkConfirmView(LinkPageView):
         if challenge is None:
             raise Expired if public_id else NoLink
         METHODS["magic_link"].check(challenge, token, now=timezone.now())  # a wrong link learns nothing of the row
-        sign_in.require_open(challenge, now=timezone.now(), method="magic_link")
+        try:
+            sign_in.require_open(challenge, now=timezone.now(), method="magic_link")
+        except Spent:
+            if self.request.method == "POST":  # scanners open a link long after it was used
+                sign_in.note_replay(challenge, requester=self.requester)
+            raise
         return challenge, token
 
     def _is_here(self, challenge: Challenge) -> bool:

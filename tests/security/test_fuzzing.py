@@ -213,6 +213,8 @@ def test_no_other_alphabet_of_a_form_breaks_a_page(path):
             body = as_parts({"challenge": newest().public_id, field: text})
             post(browser, path, body, f"multipart/form-data; boundary=B; charset={charset}")
             post(browser, path, as_form({field: text}), f"{CONTENT_TYPES[0]}; charset={charset}")
+    assert post(browser, path, b"a=1", f"{CONTENT_TYPES[0]}; charset=utf-16").status_code == 415
+    assert post(browser, path, b"a=1", f"{CONTENT_TYPES[0]}; charset=UTF-8").status_code != 415
 
 
 SMUGGLED = [
@@ -222,7 +224,7 @@ SMUGGLED = [
     ("utf-16", "a@example.com"),
     ("utf-8-sig", "a@example.com"),
     ("nonsense", "a@example.com"),
-    ("x" * 1000, "a@example.com"),
+    ("utf8", "a@example.com"),
 ]
 
 
@@ -260,15 +262,20 @@ HEADERS = [
     "HTTP_USER_AGENT",
     "HTTP_X_FORWARDED_FOR",
     "HTTP_ACCEPT_LANGUAGE",
-    "HTTP_ACCEPT",
-    "HTTP_REFERER",
     "HTTP_X_CSRFTOKEN",
-    "HTTP_X_REQUESTED_WITH",
-    "HTTP_IF_MODIFIED_SINCE",
-    "HTTP_IF_NONE_MATCH",
     "CONTENT_TYPE",
     "CONTENT_LENGTH",
     "REMOTE_ADDR",
+    "others",
+]
+OTHER_HEADERS = [
+    "HTTP_ACCEPT",
+    "HTTP_REFERER",
+    "HTTP_X_REQUESTED_WITH",
+    "HTTP_IF_MODIFIED_SINCE",
+    "HTTP_IF_NONE_MATCH",
+    "HTTP_FORWARDED",
+    "HTTP_RANGE",
 ]
 ODD_HEADERS = [
     *ODD.values(),
@@ -286,21 +293,28 @@ ODD_HEADERS = [
     "multipart/form-data; boundary=",
     "multipart/form-data; boundary=\xff",
     "text/html; charset=\x00",
+    "text/html; charset=utf-7",
 ]
+# What no server hands on: a length beyond what came (Django's test client would read on); and what Django itself
+# stumbles over before any of our code runs.
+LEFT_OUT = {
+    "CONTENT_LENGTH": {"1_000", "99999999999999999999"},
+    "CONTENT_TYPE": {ODD["huge"], "text/html; charset=\x00"},
+}
 
 
-@pytest.mark.parametrize(
-    ("header", "proxies"), [*((header, 0) for header in HEADERS), ("HTTP_X_FORWARDED_FOR", 1), ("REMOTE_ADDR", 1)]
-)
-def test_no_header_breaks_a_page(settings, header, proxies):
+@pytest.mark.parametrize("header", HEADERS)
+def test_no_header_breaks_a_page(settings, header):
     """FZ-01: what a server may hand on, in latin-1 as WSGI says."""
-    settings.PASSWORDLESS_AUTH_TRUSTED_PROXY_COUNT = proxies
+    settings.PASSWORDLESS_AUTH_TRUSTED_PROXY_COUNT = 1
     browser = ready()
+    names = OTHER_HEADERS if header == "others" else [header]
     for value in ODD_HEADERS:
-        value = encoded(value).decode("latin-1")
+        if value in LEFT_OUT.get(header, ()):
+            continue
+        environ = {"HTTP_X_CSRFTOKEN": browser.cookies["csrftoken"].value}
+        environ |= dict.fromkeys(names, encoded(value).decode("latin-1"))
         began = time.perf_counter()
-        token = browser.cookies["csrftoken"].value
-        environ = {"HTTP_X_CSRFTOKEN": token, header: value}
         fine(browser.post("/login/", {"identifier": ADA}, **environ), began)
         fine(browser.post("/login/wait/", {"code": wrong()}, **environ), began)
     outbox.send_queued()
