@@ -9,8 +9,10 @@ from urllib.parse import urlencode, urlsplit
 from django.conf import settings as django_settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http.multipartparser import MultiPartParserError
 from django.middleware.csrf import CsrfViewMiddleware
 from django.shortcuts import resolve_url
 from django.template.response import TemplateResponse
@@ -119,6 +121,8 @@ class PageView(View):
             return self._secured(HttpResponse(_("This is too much."), status=413, content_type="text/plain"))
         if _in_other_charset(request):
             return self._secured(HttpResponse(status=415, content_type="text/plain"))
+        if not _is_readable(request):
+            return self._secured(HttpResponse(_("This can't be read."), status=400, content_type="text/plain"))
         csrf = _CsrfCheck(super().dispatch)
         csrf.process_request(request)
         try:
@@ -285,6 +289,22 @@ def _in_other_charset(request: HttpRequest) -> bool:
     lone surrogates, which no page and no database can say; of others Django's own refusal fails (in the CSRF check of
     its error page)."""
     return request.encoding is not None and request.encoding.lower() != "utf-8"
+
+
+def _is_readable(request: HttpRequest) -> bool:
+    """Whether Django can read what was sent, and a page can show it.
+
+    Django raises while it reads a form in a foreign alphabet or a broken multipart body, and once more in its own page
+    for that (its CSRF check reads the form, too): an answer of 500. Some alphabets bring lone surrogates, which no
+    page can hold.
+    """
+    try:
+        for fields in (request.GET, request.POST):
+            for _name, values in fields.lists():
+                "".join(values).encode()
+    except (BadRequest, SuspiciousOperation, MultiPartParserError, ValueError, LookupError):
+        return False
+    return True
 
 
 def _body_length(request: HttpRequest) -> int:
