@@ -262,6 +262,18 @@ def test_a_session_whose_key_was_dropped_lives_on_and_its_row_can_still_be_ended
     assert SignIn.objects.get().end_reason == "signed_out"
 
 
+@pytest.mark.django_db
+def test_a_session_whose_key_was_dropped_ends_with_all_others_of_its_user(browser, other_browser, settings, caplog):
+    settings.PASSWORDLESS_AUTH_LIMIT_SENDS_PER_ADDRESS = ""
+    browser.sign_in()
+    settings.PASSWORDLESS_AUTH_SECRET_KEYS = [NEW]
+    other_browser.sign_in()
+    other_browser.submit("/account/sessions/", {"sign_in": SignIn.objects.earliest("pk").public_id})
+
+    assert not browser.who()["authenticated"]
+    assert "can't be opened any more" in caplog.text
+
+
 # -- settings that change while a code is on its way
 
 

@@ -13,6 +13,7 @@ TOKEN = "abcdefghijklmnopqrstuv" + "w" * 43
     ("message", "args"),
     [
         (f"GET /login/link/{TOKEN}/ HTTP/1.1", ()),
+        (f"GET /login/link/{TOKEN}/ HTTP/1.1", None),
         ('"%s" %s', (f"GET /login/link/{TOKEN}/ HTTP/1.1", "303")),
         ("%(r)s", ({"r": f"GET /login/link/{TOKEN}/"},)),
     ],

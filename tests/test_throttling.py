@@ -69,6 +69,12 @@ def test_a_limit_is_a_list_of_counts_over_windows(text, limits):
     assert throttling.parse(text) == limits
 
 
+@pytest.mark.parametrize("text", ["1/h,5/h", "1/60s,2/m"])
+def test_a_window_that_is_named_twice_is_refused(text):
+    with pytest.raises(ImproperlyConfigured, match="names one window twice"):
+        throttling.parse(text)
+
+
 @pytest.mark.parametrize("text", ["5", "5/", "/h", "5/w", "0/h", "5/0m", "-1/h", "5/h/d", "many/h", "1.5/h"])
 def test_what_is_no_limit_is_refused_and_never_read_as_unlimited(text):
     with pytest.raises(ImproperlyConfigured, match="is not a limit"):

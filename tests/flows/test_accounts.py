@@ -369,6 +369,29 @@ def test_who_is_not_adopted_is_refused_and_an_administrator_can_see_why(browser,
     assert not SignIn.objects.exists()
 
 
+def test_a_user_whose_address_has_another_spelling_is_adopted_too(browser):
+    user = unimported(email="Ada@Example.COM")
+    browser.sign_in(ADA)
+
+    assert SignIn.objects.get().user == user
+    assert User.objects.count() == 1
+
+
+def test_whoever_registers_with_the_address_of_a_user_who_was_not_imported_does_not_get_it():
+    unimported()
+    eve = User.objects.create_user("eve", ADA)
+
+    assert primary(eve) is None
+    assert Event.objects.get().kind == "address_conflict"
+
+
+def test_a_user_whom_another_browser_adopted_meanwhile_is_found():
+    user = unimported()
+    identity = Identity.objects.create(user=user, kind="email", canonical=ADA, is_primary=True, origin="host")
+
+    assert accounts.adopt(parse(ADA), now=identity.created_at) == identity
+
+
 def test_where_users_have_no_address_nobody_is_adopted(browser, monkeypatch):
     monkeypatch.setattr(accounts, "email_field", lambda: None)
     unimported()

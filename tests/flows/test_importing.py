@@ -31,6 +31,7 @@ def users():
             User(username="eve", email="eve@example.com", is_active=False),
             User(username="late", email="mine@example.com"),
             User(username="here", email="here@example.com"),
+            User(username="like", email="\uff44ave@example.com"),  # a full-width letter: nobody ever mailed to it
         ]
     )
     users = {user.username: user for user in made}
@@ -51,8 +52,9 @@ def test_a_dry_run_reports_and_changes_nothing(users):
     assert lines == [
         f"shared by several users, left out: bob@example.com (users {users['bob'].pk}, {users['bob2'].pk})",
         f"can't be read as an address, left out: see file 17 (users {users['staff'].pk})",
+        f"can't be read as an address, left out: \uff44ave@example.com (users {users['like'].pk})",
         f"belongs to another user already, left out: mine@example.com (users {users['late'].pk})",
-        "Would import 2, already there 1, without an address 1, left out 3.",
+        "Would import 2, already there 1, without an address 1, left out 4.",
     ]
 
 
@@ -60,7 +62,7 @@ def test_who_has_an_address_of_their_own_gets_an_identity(users):
     before = identities()
     lines = run()
 
-    assert lines[-1] == "Imported 2, already there 1, without an address 1, left out 3."
+    assert lines[-1] == "Imported 2, already there 1, without an address 1, left out 4."
     assert identities() - before == {
         ("ada", "ada@example.com", "import", True),
         ("eve", "eve@example.com", "import", True),
@@ -72,7 +74,7 @@ def test_importing_twice_changes_nothing(users):
     run()
     before = set(Identity.objects.values_list("pk", "canonical"))
 
-    assert run()[-1] == "Imported 0, already there 3, without an address 1, left out 3."
+    assert run()[-1] == "Imported 0, already there 3, without an address 1, left out 4."
     assert set(Identity.objects.values_list("pk", "canonical")) == before
 
 
@@ -90,7 +92,7 @@ def test_a_person_who_was_imported_signs_in_to_their_account(users, browser):
     browser.sign_in("ADA@example.com")
 
     assert browser.who()["user"]["name"] == "Ada@Example.com"
-    assert User.objects.count() == 8
+    assert User.objects.count() == 9
 
 
 def test_many_users_are_imported_in_chunks(django_assert_num_queries, monkeypatch):
