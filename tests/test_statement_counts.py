@@ -32,6 +32,8 @@ pytestmark = pytest.mark.django_db
 
 ADA = "ada@example.com"
 MANY = 1000
+#: MariaDB and MySQL can't return what they have counted: there counting is a second statement.
+MORE = int(connection.vendor == "mysql")
 
 in_both_stores = pytest.mark.parametrize(
     "store",
@@ -163,7 +165,7 @@ def test_start(browser, store):
     ready(browser)
 
     for address in ("old7@example.com", "new@example.com", "off@example.com"):
-        with statements({"database": 6, "redis": 4}[store]):
+        with statements({"database": 6 + MORE, "redis": 4}[store]):
             response = browser.start(address)
         assert response.status_code == 303
 
@@ -171,7 +173,7 @@ def test_start(browser, store):
 @in_both_stores
 @pytest.mark.usefixtures("old_rows")
 def test_start_by_a_browser_that_is_known(known, store):
-    with statements({"database": 6, "redis": 4}[store]):
+    with statements({"database": 6 + MORE, "redis": 4}[store]):
         response = known.start(ADA)
     assert response.status_code == 303
     assert Challenge.objects.latest("pk").from_known_browser
@@ -201,7 +203,7 @@ def test_finish_by_code(known, store):
     known.start(ADA)
     code = outbox.last_code(ADA)
 
-    with statements({"database": 7, "redis": 6}[store]):
+    with statements({"database": 7 + MORE, "redis": 6}[store]):
         response = known.submit("/login/wait/", {"code": code})
     assert response.status_code == 303
     assert known.who()["authenticated"]
@@ -214,7 +216,7 @@ def test_finish_by_code_in_a_browser_that_is_a_stranger_to_the_account(known, ot
     ready(other_browser).start(ADA)
     code = outbox.last_code(ADA)
 
-    with statements({"database": 7, "redis": 6}[store]):
+    with statements({"database": 7 + MORE, "redis": 6}[store]):
         response = other_browser.submit("/login/wait/", {"code": code})
     assert response.status_code == 303
 
@@ -240,7 +242,7 @@ def test_finish_by_link_in_a_browser_that_is_a_stranger_to_the_account(known, ot
     other_browser.get(outbox.last_link(ADA))
     challenge = Challenge.objects.latest("pk").public_id
 
-    with statements({"database": 7, "redis": 6}[store]):
+    with statements({"database": 7 + MORE, "redis": 6}[store]):
         response = other_browser.submit("/login/link/", {"challenge": challenge, "action": "sign_in"})
     assert response.status_code == 303
 
@@ -255,7 +257,7 @@ def test_finish_by_the_visitor_of_a_shop_costs_three_more(known, client):
     known.start(ADA)
     code = outbox.last_code(ADA)
 
-    with statements(10):
+    with statements(10 + MORE):
         response = known.submit("/login/wait/", {"code": code})
     assert response.status_code == 303
     assert known.session["basket"] == [1, 2, 3]
@@ -266,7 +268,7 @@ def test_the_first_sign_in_makes_an_account(browser):
     ready(browser).start(ADA)
     code = outbox.last_code(ADA)
 
-    with statements(12):
+    with statements(12 + MORE):
         response = browser.submit("/login/wait/", {"code": code})
     assert response.status_code == 303
     assert User.objects.get(email=ADA)
@@ -276,7 +278,7 @@ def test_a_wrong_code(browser):
     ready(browser).start(ADA)
     wrong = f"{(int(outbox.last_code(ADA)) + 1) % 10**6:06}"
 
-    with statements(6):
+    with statements(6 + MORE):
         response = browser.submit("/login/wait/", {"code": wrong})
     assert response.status_code == 400
 

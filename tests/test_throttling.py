@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from passwordless_auth import throttling
@@ -156,9 +156,10 @@ def test_a_window_begins_with_its_first_action_and_ends_after_its_period():
 
 
 def test_many_windows_are_counted_by_one_statement(django_assert_num_queries):
+    """Two on MariaDB and MySQL, which can't return what they have counted."""
     buckets = [Bucket("a", "ada", throttling.parse("1/60s,5/15m,10/d")), Bucket("b", "::1", throttling.parse("50/h"))]
 
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2 if connection.vendor == "mysql" else 1):
         throttling.hit(buckets, now=NOW)
     assert Counter.objects.count() == 4
 
