@@ -273,6 +273,8 @@ def on_logged_out(sender: object, request: HttpRequest | None, user: Any, **_kwa
     if facts:
         sign_in = SignIn.objects.live().filter(pk=facts["sign_in"]).first()
         if sign_in and SignIn.objects.filter(pk=sign_in.pk).end(now=timezone.now(), reason="signed_out"):
+            if user is not None:
+                sign_in.user = user  # it is the same one, and here already
             _tell_end(sign_in, "signed_out")
 
 

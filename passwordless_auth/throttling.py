@@ -25,6 +25,7 @@ from django.db import transaction
 
 from .conf import settings
 from .exceptions import TooManyRequests
+from .identifiers import mask
 from .models import Counter
 from .models.counter import Window
 from .models.event import announce, record
@@ -153,12 +154,15 @@ def refund(buckets: Iterable[Bucket]) -> None:
 def note_refusal(refusal: TooManyRequests, buckets: Iterable[Bucket], *, requester: Requester, now: datetime) -> None:
     """Leave a trace of a request that was turned away: a number on the counter, and one event per window, so that
     an attacker can't fill the event table."""
-    windows = [w for bucket in buckets if bucket.action == refusal.scope for w in bucket.windows()]
+    reached = [bucket for bucket in buckets if bucket.action == refusal.scope]
+    windows = [window for bucket in reached for window in bucket.windows()]
+    # Whose messages stopped: "I got no mail" is answered by this event. A key is an address, or begins with one.
+    masked = next((mask(bucket.key.partition(" ")[0]) for bucket in reached if "@" in bucket.key), "")
     with transaction.atomic():
         if settings.LIMIT_STORE == "database" and Counter.objects.note_refusal(windows, now=now):
-            record("limit_reached", requester=requester, now=now, scope=refusal.scope)
+            record("limit_reached", masked=masked, requester=requester, now=now, scope=refusal.scope)
         else:
-            announce("limit_reached", requester=requester, scope=refusal.scope)
+            announce("limit_reached", masked=masked, requester=requester, scope=refusal.scope)
 
 
 # -- the two stores: {window: (count, end of the window in seconds since 1970)}

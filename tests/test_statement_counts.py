@@ -352,7 +352,7 @@ def test_the_account_page(browser):
 def test_signing_out(browser):
     browser.sign_in(ADA)
 
-    with statements(7):
+    with statements(6):
         browser.submit("/logout/")
 
 

@@ -229,9 +229,22 @@ def test_refusals_are_numbered_on_the_counter_and_tell_one_event_a_window(browse
     row = Counter.objects.get(action="sends", period=60)
     assert (row.count, row.refused) == (1, 5)
     event = Event.objects.get()
-    assert (event.kind, event.data) == ("limit_reached", {"scope": "sends"})
+    assert (event.kind, event.masked, event.data) == ("limit_reached", "a•••@e•••.com", {"scope": "sends"})
     assert Challenge.objects.count() == 1
     assert outbox.send_queued() == 1
+
+
+@pytest.mark.parametrize(
+    ("settings_name", "masked"), [("LIMIT_SENDS_PER_KNOWN_BROWSER", "a•••@e•••.com"), ("LIMIT_STARTS_PER_IP", "")]
+)
+def test_the_event_names_an_address_where_the_limit_is_one_of_an_address(browser, settings, settings_name, masked):
+    if masked:
+        browser.sign_in()
+    settings.PASSWORDLESS_AUTH_LIMIT_SENDS_PER_ADDRESS = ""
+    setattr(settings, f"PASSWORDLESS_AUTH_{settings_name}", "1/h")
+    assert [browser.start().status_code for _ in range(2)] == [303, 429]
+
+    assert Event.objects.get().masked == masked
 
 
 def test_a_budget_of_sends_is_freed_by_time(browser, time_machine):
