@@ -50,6 +50,16 @@ def sender(settings, monkeypatch):
 
 
 @pytest.fixture
-def sending_threads():
-    """The names of the background sender's threads that run now."""
-    return lambda: [thread for thread in threading.enumerate() if thread.name == "passwordless-auth-sender"]
+def sending_threads(running_before, sender):
+    """The threads of the background sender that run now."""
+
+    def of_this_test():
+        threads = set(threading.enumerate()) - running_before
+        return [thread for thread in threads if thread.name == "passwordless-auth-sender"]
+
+    return of_this_test
+
+
+@pytest.fixture
+def running_before():
+    return set(threading.enumerate())

@@ -36,13 +36,13 @@ def test_inline_sends_within_the_request(mail, browser):
 # -- thread
 
 
-def test_a_process_that_sends_nothing_has_no_sending_thread(sender, sending_threads, browser):
+def test_a_process_that_sends_nothing_has_no_sending_thread(sending_threads, browser):
     browser.get("/login/")
 
     assert not sending_threads()
 
 
-def test_the_first_message_starts_one_thread_and_the_next_ones_use_it(mail, sender, sending_threads, browser):
+def test_the_first_message_starts_one_thread_and_the_next_ones_use_it(mail, sending_threads, sender, browser):
     for number in range(3):
         browser.start(f"{number}@example.com")
         assert sender.join(20)
@@ -52,7 +52,7 @@ def test_the_first_message_starts_one_thread_and_the_next_ones_use_it(mail, send
     assert [message["To"] for message in mail.messages] == [f"{number}@example.com" for number in range(3)]
 
 
-def test_the_sending_thread_keeps_no_process_alive(mail, sender, sending_threads, browser):
+def test_the_sending_thread_keeps_no_process_alive(mail, sending_threads, browser):
     browser.start(ADDRESS)
 
     assert all(thread.daemon for thread in sending_threads())
