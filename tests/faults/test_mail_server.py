@@ -92,7 +92,7 @@ def test_the_row_says_what_happened_and_nothing_tells_address_or_code(
     told = caplog.text + delivery.error
     code = Challenge.objects.get().code()
     assert KNOWN not in told
-    assert code not in re.sub(r"\D", "", told.replace(delivery.public_id, ""))
+    assert not re.search(rf"\b{code[:3]}[ -]?{code[3:]}\b", told)
     assert Challenge.objects.get().link_token() not in told
 
 
