@@ -295,6 +295,23 @@ def test_a_step_up_can_not_be_finished_in_another_browser(browser, other_browser
     assert SignIn.objects.count() == 1
 
 
+def test_a_step_up_is_finished_in_the_session_that_asked(browser, clock):
+    """OT-04: the browser alone is not enough: another profile's copy of its key, after "sign out", or a shared desk."""
+    browser.sign_in()
+    clock.shift(700)
+    browser.submit("/login/step-up/")
+    confirm = newest()
+    key_alone = stranger()
+    key_alone.cookies["passwordless_browser"] = browser.cookies["passwordless_browser"].value
+
+    late = key_alone.submit("/login/wait/", {"code": confirm.code(), "challenge": confirm.public_id})
+    assert (late.status_code, error_code(late)) == (410, "superseded")
+    assert not key_alone.who()["authenticated"]
+    assert "sessionid" not in key_alone.cookies
+    assert browser.submit("/login/wait/", {"code": confirm.code(), "challenge": confirm.public_id}).status_code == 303
+    assert browser.get("/recent/").status_code == 200
+
+
 def test_a_step_up_of_one_session_does_not_raise_another(browser, clock):
     """OT-04: the person has signed out, and somebody else in, since it was asked."""
     browser.sign_in()
