@@ -234,6 +234,29 @@ def test_refusals_are_numbered_on_the_counter_and_tell_one_event_a_window(browse
     assert outbox.send_queued() == 1
 
 
+def test_a_window_that_begins_anew_has_refused_nobody(browser, time_machine):
+    time_machine.move_to(NOW, tick=False)
+    for _ in range(3):
+        browser.start()
+    assert Counter.objects.get(action="sends", period=60).refused == 2
+    time_machine.shift(60)
+    browser.start()
+    assert Counter.objects.get(action="sends", period=60).refused == 0
+    browser.start()
+
+    assert Event.objects.filter(kind="limit_reached").count() == 2
+
+
+def test_a_refusal_is_noted_by_two_statements_at_most(browser, django_assert_max_num_queries):
+    windows = [Window("sends", "ada", period) for period in (60, 900, 86400)]
+    Counter.objects.add(windows, now=NOW)
+
+    for first in (True, False):
+        with django_assert_max_num_queries(2):
+            assert Counter.objects.note_refusal(windows, now=NOW) is first
+    assert set(Counter.objects.values_list("refused", flat=True)) == {2}
+
+
 @pytest.mark.parametrize(
     ("settings_name", "masked"), [("LIMIT_SENDS_PER_KNOWN_BROWSER", "a•••@e•••.com"), ("LIMIT_STARTS_PER_IP", "")]
 )

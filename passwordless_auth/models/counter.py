@@ -35,60 +35,67 @@ class CounterQuerySet(models.QuerySet["Counter"]):
         ordered = sorted(set(windows))
         if not ordered:
             return {}
-        connection = connections[router.db_for_write(Counter)]
+        alias = router.db_for_write(Counter)
+        connection = connections[alias]
         quote = connection.ops.quote_name
         table = quote(Counter._meta.db_table)
-        action, key, period, count, resets_at = map(quote, ("action", "key", "period", "count", "resets_at"))
+        names = ("action", "key", "period", "count", "refused", "resets_at")
+        action, key, period, count, refused, resets_at = map(quote, names)
         stamp = connection.ops.adapt_datetimefield_value
 
-        values, params = [], []
+        params: list[str | int | None] = []
         for window in ordered:
-            values.append("(%s, %s, %s, 1, %s)")
             params += [*window, stamp(now + timedelta(seconds=window.period))]
-        insert = f"INSERT INTO {table} ({action}, {key}, {period}, {count}, {resets_at}) VALUES {', '.join(values)}"  # noqa: S608 (names only; values are parameters)
+        rows = ", ".join(["(%s, %s, %s, 1, 0, %s)"] * len(ordered))
+        insert = f"INSERT INTO {table} ({action}, {key}, {period}, {count}, {refused}, {resets_at}) VALUES {rows}"  # noqa: S608 (names only; values are parameters)
+        params += [stamp(now)] * 3
 
         if connection.vendor == "mysql":
-            # Assignments run left to right and see what the earlier ones wrote: so the count comes first.
+            # Assignments run left to right and see what the earlier ones wrote: so the end of the window comes last.
             update = (
                 f" ON DUPLICATE KEY UPDATE {count} = IF({resets_at} <= %s, 1, {count} + 1),"
+                f" {refused} = IF({resets_at} <= %s, 0, {refused}),"
                 f" {resets_at} = IF({resets_at} <= %s, VALUES({resets_at}), {resets_at})"
             )
             with connection.cursor() as cursor:
-                cursor.execute(insert + update, [*params, stamp(now), stamp(now)])
-            return self.read(ordered, now=now)
+                cursor.execute(insert + update, params)
+            return self.using(alias).read(ordered, now=now)
 
         update = (
             f" ON CONFLICT ({action}, {key}, {period}) DO UPDATE SET"
             f" {count} = CASE WHEN {table}.{resets_at} <= %s THEN 1 ELSE {table}.{count} + 1 END,"
+            f" {refused} = CASE WHEN {table}.{resets_at} <= %s THEN 0 ELSE {table}.{refused} END,"
             f" {resets_at} = CASE WHEN {table}.{resets_at} <= %s THEN excluded.{resets_at}"
-            f" ELSE {table}.{resets_at} END"
-            f" RETURNING {action}, {key}, {period}, {count}, {resets_at}"
+            f" ELSE {table}.{resets_at} END RETURNING {quote('id')}, {action}, {key}, {period}, {count}, {resets_at}"
         )
-        with connection.cursor() as cursor:
-            cursor.execute(insert + update, [*params, stamp(now), stamp(now)])
-            rows = cursor.fetchall()
-        return {Window(*row[:3]): Count(row[3], _moment(connection, row[4])) for row in rows}
+        counted = self.using(alias).raw(insert + update, params)
+        return {Window(row.action, row.key, row.period): Count(row.count, row.resets_at) for row in counted}
 
     def read(self, windows: Iterable[Window], *, now: datetime) -> dict[Window, Count]:
         """The counts of windows that are running, in one SELECT; windows that nobody opened are left out."""
-        wanted = Q()
-        for window in windows:
-            wanted |= Q(action=window.action, key=window.key, period=window.period)
-        if not wanted:
+        named = self._named(windows)
+        if named is None:
             return {}
-        rows = self.filter(wanted, resets_at__gt=now).values_list("action", "key", "period", "count", "resets_at")
+        rows = named.filter(resets_at__gt=now).values_list("action", "key", "period", "count", "resets_at")
         return {Window(*row[:3]): Count(*row[3:]) for row in rows}
 
     def note_refusal(self, windows: Iterable[Window], *, now: datetime) -> bool:
-        """Note on the row that a request was turned away. True when it is the first of this window."""
-        first = False
+        """Note on the rows that a request was turned away. True when it is the first of a window.
+
+        To be called inside a transaction: the UPDATE locks the rows, so of parallel refusals exactly one sees its 1.
+        """
+        named = self._named(windows)
+        if named is None:
+            return False
+        running = named.filter(resets_at__gt=now)
+        running.update(refused=F("refused") + 1)
+        return running.filter(refused=1).exists()
+
+    def _named(self, windows: Iterable[Window]) -> CounterQuerySet | None:
+        wanted = Q()
         for window in windows:
-            row = self.filter(action=window.action, key=window.key, period=window.period, resets_at__gt=now)
-            if row.filter(refused=0).update(refused=1):
-                first = True
-            else:
-                row.update(refused=F("refused") + 1)
-        return first
+            wanted |= Q(action=window.action, key=window.key, period=window.period)
+        return self.filter(wanted) if wanted else None
 
 
 class Counter(models.Model):
@@ -110,11 +117,3 @@ class Counter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.key}"
-
-
-def _moment(connection: object, value: object) -> datetime:
-    """A cursor hands out what the driver reads: SQLite text, PostgreSQL a datetime."""
-    field = Counter._meta.get_field("resets_at")
-    for convert in connection.ops.get_db_converters(field.get_col(Counter._meta.db_table)):  # type: ignore[attr-defined]
-        value = convert(value, field.get_col(Counter._meta.db_table), connection)
-    return value  # type: ignore[return-value]
