@@ -40,6 +40,10 @@ class Settings:
         return scheme.lower() + colon + rest
 
     @property
+    def is_https(self) -> bool:
+        return self.BASE_URL.startswith("https://")
+
+    @property
     def SITE_NAME(self) -> str:
         """The name that pages and messages use for this site. Default: the host of ``BASE_URL``."""
         return str(self._get("SITE_NAME", None) or urlsplit(self.BASE_URL).hostname or self.BASE_URL)

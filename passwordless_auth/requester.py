@@ -82,11 +82,7 @@ def new_browser_key() -> str:
 
 def browser_cookie_name() -> str:
     """``__Host-`` on HTTPS: then no sibling domain and no plain-HTTP page can plant it (RFC 6265bis §4.1.3.2)."""
-    return secure_cookie_name("passwordless_browser")
-
-
-def secure_cookie_name(name: str) -> str:
-    return f"__Host-{name}" if settings.BASE_URL.startswith("https://") else name
+    return f"{'__Host-' if settings.is_https else ''}passwordless_browser"
 
 
 def client_ip(meta: Mapping[str, str]) -> str:

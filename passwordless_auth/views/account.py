@@ -14,7 +14,7 @@ from ..conf import settings
 from ..flows import accounts, sign_out
 from ..identifiers import PUBLIC_ID
 from ..models import Identity, Profile, SignIn
-from .base import PageView, display_name, see_other, with_next
+from .base import PageView, display_name, see_other
 
 
 class AccountView(PageView):
@@ -104,7 +104,7 @@ class SignedOutView(PageView):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.user.is_authenticated:
-            return see_other(with_next(reverse("passwordless_auth:account"), ""))
+            return see_other(reverse("passwordless_auth:account"))
         return self.page_response(everywhere=request.GET.get("everywhere") == "1")
 
 

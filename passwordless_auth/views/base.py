@@ -108,6 +108,8 @@ class PageView(View):
     #: Whether visitors are sent to the sign-in page first.
     for_members: ClassVar[bool] = False
     requester: Requester
+    #: The challenge that this request is about, once it is known to be of this browser.
+    subject: Challenge | None = None
 
     def get_template_names(self) -> list[str]:
         return [self.template_name or f"passwordless_auth/{self.page}.html"]
@@ -199,7 +201,7 @@ class PageView(View):
             self.requester.browser_key,
             max_age=BROWSER_COOKIE_AGE,
             path="/",
-            secure=settings.BASE_URL.startswith("https://"),
+            secure=settings.is_https,
             httponly=True,
             samesite="Lax",
         )
@@ -215,7 +217,8 @@ class PageView(View):
         newest of this browser; ``None`` when there is none."""
         named = self.request.POST.get("challenge") or self.request.GET.get("challenge")
         if not named:
-            return Challenge.objects.whole().of_browser(self.requester).first()
+            self.subject = Challenge.objects.whole().of_browser(self.requester).first()
+            return self.subject
         if not PUBLIC_ID.fullmatch(named):
             raise Expired
         challenge = Challenge.objects.whole().filter(public_id=named).first()
@@ -223,6 +226,7 @@ class PageView(View):
             raise Expired  # purged
         if not challenge.asked_by(self.requester):
             raise WrongBrowser
+        self.subject = challenge
         return challenge
 
     # -- where to go
@@ -286,23 +290,19 @@ def security_headers() -> dict[str, str]:
 
 def _in_other_charset(request: HttpRequest) -> bool:
     """Whether somebody asks Django to read fields and query by another charset than that of our pages. Some decode to
-    lone surrogates, which no page and no database can say; of others Django's own refusal fails (in the CSRF check of
-    its error page)."""
+    lone surrogates, which no page and no database can say."""
     return request.encoding is not None and request.encoding.lower() != "utf-8"
 
 
 def _is_readable(request: HttpRequest) -> bool:
-    """Whether Django can read what was sent, and a page can show it.
+    """Whether Django can read the form.
 
-    Django raises while it reads a form in a foreign alphabet or a broken multipart body, and once more in its own page
-    for that (its CSRF check reads the form, too): an answer of 500. Some alphabets bring lone surrogates, which no
-    page can hold.
+    What it can't (a broken multipart body, too many fields) it would refuse itself, but its page for that reads the
+    form once more in a CSRF check: an answer of 500.
     """
     try:
-        for fields in (request.GET, request.POST):
-            for _name, values in fields.lists():
-                "".join(values).encode()
-    except (BadRequest, SuspiciousOperation, MultiPartParserError, ValueError, LookupError):
+        request.POST  # noqa: B018 (read for the first time)
+    except (BadRequest, SuspiciousOperation, MultiPartParserError, ValueError):
         return False
     return True
 

@@ -27,8 +27,7 @@ COOKIE_AGE: Final = 900
 
 
 def link_cookie_name() -> str:
-    prefix = "__Secure-" if settings.BASE_URL.startswith("https://") else ""
-    return f"{prefix}passwordless_link"
+    return f"{'__Secure-' if settings.is_https else ''}passwordless_link"
 
 
 class LinkPageView(PageView):
@@ -60,7 +59,7 @@ class LinkView(LinkPageView):
             token,
             max_age=COOKIE_AGE,
             path=confirm,
-            secure=settings.BASE_URL.startswith("https://"),
+            secure=settings.is_https,
             httponly=True,
             samesite="Lax",
         )
@@ -117,6 +116,8 @@ class LinkConfirmView(LinkPageView):
         challenge = Challenge.objects.whole().filter(public_id=public_id).first() if public_id else None
         if challenge is None:
             raise Expired if public_id else NoLink
+        if challenge.asked_by(self.requester):
+            self.subject = challenge
         METHODS["magic_link"].check(challenge, token, now=timezone.now())  # a wrong link learns nothing of the row
         try:
             sign_in.require_open(challenge, now=timezone.now(), method="magic_link")
@@ -158,4 +159,4 @@ class LinkConfirmView(LinkPageView):
         return response
 
     def actions_after(self, refusal: PasswordlessError) -> list[Action]:
-        return after_refused_challenge(self, refusal)
+        return after_refused_challenge(self, refusal, self.subject)

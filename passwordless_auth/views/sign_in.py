@@ -25,15 +25,13 @@ def wait_url(challenge: Challenge, **extra: str) -> str:
     return f"{reverse('passwordless_auth:wait')}?{urlencode({'challenge': challenge.public_id, **extra})}"
 
 
-def start_again(challenge: Challenge, label: str = "") -> Action:
+def start_again(challenge: Challenge) -> Action:
     """One press, and the same address gets a new message."""
+    url, fields = reverse("passwordless_auth:login"), {"identifier": challenge.canonical}
     if challenge.purpose == Challenge.Purpose.STEP_UP:
-        fields = {"next": safe_next(challenge.next_url)}
-        return Action(
-            label or _("Send a new message"), reverse("passwordless_auth:step_up"), "post", fields, primary=True
-        )
-    fields = {"identifier": challenge.canonical, "next": safe_next(challenge.next_url)}
-    return Action(label or _("Send a new message"), reverse("passwordless_auth:login"), "post", fields, primary=True)
+        url, fields = reverse("passwordless_auth:step_up"), {}
+    fields["next"] = safe_next(challenge.next_url)
+    return Action(_("Send a new message"), url, "post", fields, primary=True)
 
 
 class LoginView(PageView):
@@ -119,6 +117,7 @@ class WaitView(PageView):
     ) -> HttpResponseBase:
         now = timezone.now()
         mailbox = challenge.identifier.mailbox
+        seconds_left = max(0, math.floor((challenge.expires_at - now).total_seconds()))
         resend_seconds = seconds_to_resend(challenge)
         delivery = newest_delivery(challenge)
         return self.page_response(
@@ -134,9 +133,9 @@ class WaitView(PageView):
             delivery_state=delivery.state if delivery else Delivery.State.QUEUED,
             delivery_at=delivery.handed_over_at if delivery else None,
             expires_at=challenge.expires_at,
-            seconds_left=max(0, math.floor((challenge.expires_at - now).total_seconds())),
+            seconds_left=seconds_left,
             resend_seconds=resend_seconds,
-            can_resend=True,
+            can_resend=resend_seconds < seconds_left,
             tries_left=challenge.tries_left,
             mailbox={"name": mailbox[0], "url": mailbox[1]} if mailbox else None,
             status_url=f"{reverse('passwordless_auth:wait_status')}?challenge={challenge.public_id}",
@@ -146,22 +145,22 @@ class WaitView(PageView):
         )
 
     def actions_after(self, refusal: PasswordlessError) -> list[Action]:
-        return after_refused_challenge(self, refusal)
+        return after_refused_challenge(self, refusal, self.subject)
 
 
-def after_refused_challenge(view: PageView, refusal: PasswordlessError) -> list[Action]:
-    """The next step after a message that no longer counts."""
+def after_refused_challenge(view: PageView, refusal: PasswordlessError, challenge: Challenge | None) -> list[Action]:
+    """The next step after a message that no longer counts: for its own address, whatever else this browser waits
+    for in another tab."""
     login = Action(_("Use another address"), with_next(reverse("passwordless_auth:login"), view.next_url()))
-    challenge = Challenge.objects.of_browser(view.requester).first()
+    to_login = [replace(login, label=_("Go to sign-in"), primary=True)]
     if challenge is None:
-        return [Action(_("Go to sign-in"), login.url, primary=True)]
-    if refusal.code == "superseded" and challenge.state == Challenge.State.OPEN:
-        return [Action(_("Go on with the newest message"), wait_url(challenge), primary=True), login]
+        return to_login
+    if refusal.code == "superseded" and (newest := _still_open(view, challenge)):
+        return [Action(_("Go on with the newest message"), wait_url(newest), primary=True), login]
     if refusal.code == "spent" and view.request.user.is_authenticated:
         return [Action(_("Continue"), destination(challenge.next_url), primary=True)]
     if refusal.code == "spent":
-        # Whoever comes next to a shared computer is not told the address of who was here.
-        return [Action(_("Go to sign-in"), login.url, primary=True)]
+        return to_login  # and whoever comes next to a shared computer is not told the address of who was here
     if refusal.code in {"disabled", "sign_up_closed"}:  # a new message would end here again
         return [replace(login, primary=True)]
     if isinstance(refusal, TooManyRequests):
@@ -169,11 +168,16 @@ def after_refused_challenge(view: PageView, refusal: PasswordlessError) -> list[
     return [start_again(challenge), login]
 
 
+def _still_open(view: PageView, challenge: Challenge) -> Challenge | None:
+    same = {"purpose": challenge.purpose, "canonical": challenge.canonical, "state": Challenge.State.OPEN}
+    return Challenge.objects.of_browser(view.requester).filter(**same).first()
+
+
 class ResendView(PageView):
     """POST: the same code and link once more."""
 
     page = "wait"
-    http_method_names = ["post", "options"]  # noqa: RUF012 (Django declares it so)
+    http_method_names = ("post", "options")
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         challenge = self.challenge()
@@ -183,7 +187,7 @@ class ResendView(PageView):
         return see_other(wait_url(challenge, notice="resent"))
 
     def actions_after(self, refusal: PasswordlessError) -> list[Action]:
-        return after_refused_challenge(self, refusal)
+        return after_refused_challenge(self, refusal, self.subject)
 
 
 class WaitStatusView(PageView):

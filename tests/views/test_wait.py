@@ -359,3 +359,61 @@ def test_a_browser_that_the_account_knows_has_its_own_budget(browser, other_brow
     clock.shift(1)
     assert browser.submit("/login/resend/").status_code == 303
     assert status(browser)["resend_seconds"] == 60
+
+
+# -- two tabs, two addresses: the next step is that of the address whose message ended
+
+
+def two_tabs(browser):
+    browser.start(ADA)
+    ada = Challenge.objects.get(canonical=ADA)
+    browser.start("bob@example.com")
+    return f"{WAIT}?challenge={ada.public_id}"
+
+
+def test_a_new_message_goes_to_the_address_of_this_tab(browser, clock):
+    tab = two_tabs(browser)
+    clock.shift(301)
+
+    page = visit(browser, tab)
+    assert page.code == "expired"
+    page.press(browser, "Send a new message")
+
+    assert Challenge.objects.latest("pk").canonical == ADA
+
+
+def test_going_on_with_the_newest_message_stays_with_the_address_of_this_tab(browser, clock):
+    tab = two_tabs(browser)
+    clock.shift(61)
+    browser.start(ADA)
+    newest = Challenge.objects.latest("pk")
+    clock.shift(61)
+    browser.start("bob@example.com")
+
+    page = visit(browser, tab)
+    assert page.code == "superseded"
+    page = page.press(browser, "Go on with the newest message")
+
+    assert page.inputs["challenge"]["value"] == newest.public_id
+
+
+def test_a_link_that_another_browser_asked_for_offers_no_message_of_this_one(asked, other_browser, clock):
+    """On the phone: the link is too old, and the phone once waited for something else."""
+    other_browser.start("bob@example.com")
+    link = outbox.last_link(ADA)
+    clock.shift(301)
+
+    page = visit(other_browser, link)
+
+    assert page.code == "expired"
+    assert "bob@example.com" not in page.html
+    assert "Go to sign-in" in page.next_steps
+
+
+def test_when_no_further_message_can_come_in_time_it_offers_none(asked, settings):
+    settings.PASSWORDLESS_AUTH_LIMIT_SENDS_PER_ADDRESS = "1/d"
+
+    page = visit(asked, WAIT)
+
+    assert "Send it again" not in page.next_steps
+    assert page.status == 200
