@@ -78,12 +78,6 @@ def public_id_of(token: str) -> str | None:
     return match[1] if match else None
 
 
-@sensitive_variables()
-def same(given: str, expected: str) -> bool:
-    """Compare without telling by time how much was right."""
-    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
-
-
 def tidy_code(text: str) -> str:
     """What a person meant: spaces, dashes and other marks dropped, foreign digits as ASCII, in upper case."""
     kept = []

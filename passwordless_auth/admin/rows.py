@@ -165,8 +165,6 @@ class IdentityAdmin(ReadOnlyAdmin):
         "masked",
         "is_primary",
         "for_sign_in",
-        "for_recovery",
-        "for_notices",
         "origin",
         "proven_at",
         "created_at",

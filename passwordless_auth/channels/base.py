@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 
@@ -30,13 +31,13 @@ class Rejected(Exception):
     """Never: the provider refuses this message for good."""
 
 
-class Channel:
+class Channel(ABC):
     """A way for a message to leave.
 
     SECURITY: the message holds a code and a link. Log neither, and mark variables that hold parts of it with
     ``django.views.decorators.debug.sensitive_variables``, or an error report shows them.
     """
 
+    @abstractmethod
     def send(self, message: Message) -> Receipt:
         """Hand the message over. Raises :class:`Retryable` or :class:`Rejected`."""
-        raise NotImplementedError

@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db import IntegrityError, models, transaction
 from django.db.models import Q
+from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
@@ -63,17 +64,9 @@ def _sign_up(challenge: Challenge, *, requester: Requester, now: datetime) -> Ad
     user._passwordless_auth_origin = Identity.Origin.SIGN_UP
     user.save(force_insert=True)
     del user._passwordless_auth_origin
-    identity = Identity.objects.create(
-        user=user,
-        kind=identifier.kind,
-        canonical=identifier.canonical,
-        is_primary=True,
-        origin=Identity.Origin.SIGN_UP,
-        proven_at=now,
-    )
+    identity = attach(user, identifier, origin=Identity.Origin.SIGN_UP, proven_at=now)
     Profile.objects.create(user=user, language=challenge.language)
     announce("signed_up", user=user, masked=identity.masked, requester=requester)
-    _tell(signals.identity_added, identity)
     return Admitted(user=user, identity=identity, created=True)
 
 
@@ -152,7 +145,7 @@ def attach(user: Any, identifier: Identifier, *, origin: Identity.Origin, proven
         origin=origin,
         proven_at=proven_at,
     )
-    _tell(signals.identity_added, identity)
+    _tell(signals.identity_added, user, identity)
     return identity
 
 
@@ -254,9 +247,7 @@ def _detach(identity: Identity) -> None:
     Challenge.objects.filter(kind=identity.kind, canonical=identity.canonical).cancel(now=timezone.now())
     KnownBrowser.objects.filter(user=user).delete()  # they were known for this address
     identity.delete()
-    transaction.on_commit(
-        lambda: signals.identity_removed.send_robust(Identity, user=user, identity=identity), robust=True
-    )
+    _tell(signals.identity_removed, user, identity)
 
 
 def cut_off(user: Any, *, reason: str) -> None:
@@ -282,5 +273,5 @@ def forget_user(sender: type, instance: Any, **_kwargs: Any) -> None:
     Challenge.objects.filter(canonical__in=addresses).delete()
 
 
-def _tell(signal: Any, identity: Identity) -> None:
-    transaction.on_commit(lambda: signal.send_robust(Identity, user=identity.user, identity=identity), robust=True)
+def _tell(signal: Signal, user: Any, identity: Identity) -> None:
+    transaction.on_commit(lambda: signal.send_robust(Identity, user=user, identity=identity), robust=True)

@@ -411,7 +411,7 @@ def _raise_closed(challenge: Challenge, now: datetime, method: str, *, replayed_
     except Challenge.DoesNotExist:  # its user was deleted
         raise Expired from None
     if replayed_by:
-        record("answer_replayed", user=challenge.user, masked=challenge.masked, requester=replayed_by, now=now)
+        note_replay(challenge, requester=replayed_by)
     require_open(challenge, now=now, method=method)
     raise Spent  # it was open a moment ago and is now, but was not in between: no answer gets through on that
 
@@ -447,7 +447,8 @@ def _admit(challenge: Challenge, proof: Proof, *, requester: Requester, now: dat
         created_at=now,
         last_seen_at=now,
     )
-    sign_in.set_proofs([*sign_in.all_proofs(), proof])
+    # The newest of each method: a session that is confirmed every ten minutes for a month stays small.
+    sign_in.set_proofs([*(kept for kept in sign_in.all_proofs() if kept.method != proof.method), proof])
     sign_in.auth_time = now
     policy = policies.current()
     sign_in.level = policy.level_of(sign_in.all_proofs())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -18,23 +19,23 @@ class Issued:
         return "Issued(…)"
 
 
-class Method:
+class Method(ABC):
     """A way to prove. ``amr`` are the RFC 8176 values that it earns."""
 
     name: ClassVar[str]
     amr: ClassVar[tuple[str, ...]]
 
+    @abstractmethod
     def issue(self, challenge: Challenge) -> Issued:
         """What the person is sent."""
-        raise NotImplementedError
 
+    @abstractmethod
     def check(self, challenge: Challenge, answer: str, *, now: datetime) -> Proof:
         """Compare in memory. Raises :class:`~passwordless_auth.exceptions.InvalidCode`.
 
         SECURITY: nothing of the outcome may leave the process before the challenge's conditional UPDATE has changed a
         row, or parallel guesses would outrun the limit of tries.
         """
-        raise NotImplementedError
 
     def proof(self, *, now: datetime) -> Proof:
         return Proof(method=self.name, amr=self.amr, at=int(now.timestamp()))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.utils.crypto import constant_time_compare
 from django.views.decorators.debug import sensitive_variables
 
 from .. import derivation
@@ -24,7 +25,7 @@ class MagicLink(Method):
         if not challenge.accepts_link:
             raise InvalidLink
         try:
-            right = derivation.same(answer, challenge.link_token())
+            right = constant_time_compare(answer, challenge.link_token())
         except derivation.UnknownKey:
             raise InvalidLink from None
         if not right:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.utils.crypto import constant_time_compare
 from django.views.decorators.debug import sensitive_variables
 
 from .. import derivation
@@ -24,7 +25,7 @@ class OneTimeCode(Method):
         if not challenge.accepts_code:
             raise InvalidCode
         try:
-            right = derivation.same(derivation.tidy_code(answer), challenge.code())
+            right = constant_time_compare(derivation.tidy_code(answer), challenge.code())
         except derivation.UnknownKey:  # a key was dropped while its codes were on their way
             raise InvalidCode from None
         if not right:

@@ -206,8 +206,11 @@ def test_a_wrong_link_costs_the_challenge_no_try(asker):
     assert challenge.tries == 0
 
 
-def test_what_another_request_did_meanwhile_counts(asker):
-    """Each of them read the row while it was open."""
+def test_what_another_request_did_meanwhile_counts(asker, django_capture_on_commit_callbacks):
+    """Each of them read the row while it was open. A right answer that came too late is told to the log."""
+    told = []
+    hear = lambda kind, **_data: told.append(kind)  # noqa: E731
+    signals.security_event.connect(hear)
     settings = [
         ({"state": "spent", "open_scope": None}, Spent),
         ({"state": "superseded", "open_scope": None}, Superseded),
@@ -218,12 +221,12 @@ def test_what_another_request_did_meanwhile_counts(asker):
         for answer in ("right", "wrong"):
             challenge = sign_in.start(parse(f"{answer}{number}@example.com"), requester=asker)
             Challenge.objects.filter(pk=challenge.pk).update(**change)
-            with pytest.raises(refusal):
+            with pytest.raises(refusal), django_capture_on_commit_callbacks(execute=True):
                 verify(challenge, challenge.code() if answer == "right" else wrong(challenge))
 
     assert not SignIn.objects.exists()
-    assert set(Event.objects.values_list("kind", flat=True)) == {"answer_replayed"}
-    assert Event.objects.count() == len(settings)
+    assert told.count("answer_replayed") == len(settings)
+    assert not Event.objects.exists()  # or whoever has the answer could fill the table
 
 
 def test_a_challenge_that_was_deleted_meanwhile_has_run_out(asker):
@@ -319,12 +322,9 @@ def test_all_sessions_of_a_person_end_when_none_is_to_be_kept(asker):
 # -- methods
 
 
-def test_a_method_must_say_how_it_issues_and_checks(asker):
-    challenge = sign_in.start(ADA, requester=asker)
-    with pytest.raises(NotImplementedError):
-        Method().issue(challenge)
-    with pytest.raises(NotImplementedError):
-        Method().check(challenge, "", now=timezone.now())
+def test_a_method_must_say_how_it_issues_and_checks():
+    with pytest.raises(TypeError):
+        Method()
 
 
 def test_what_is_issued_is_not_shown_when_printed(asker):
@@ -332,3 +332,18 @@ def test_what_is_issued_is_not_shown_when_printed(asker):
 
     assert repr(METHODS["one_time_code"].issue(challenge)) == "Issued(…)"
     assert set(METHODS) == {"magic_link", "one_time_code"}
+
+
+def test_a_session_that_is_confirmed_again_and_again_keeps_one_proof_of_a_method(asker, settings):
+    """Every ten minutes for a month would be thousands, in a row that is written each time."""
+    settings.PASSWORDLESS_AUTH_LIMIT_SENDS_PER_ADDRESS = ""
+    first = sign_in.start(ADA, requester=asker)
+    session = verify(first, first.code()).sign_in
+    session.save()
+    for _ in range(3):
+        again = sign_in.start(ADA, requester=asker, purpose="step_up", sign_in=session)
+        session = verify(again, again.code()).sign_in
+        session.save()
+
+    assert SignIn.objects.get().methods == ["one_time_code"]
+    assert len(SignIn.objects.get().proofs) == 1
