@@ -27,7 +27,7 @@ from django.utils.module_loading import import_string
 from . import channels, throttling
 from .conf import settings
 from .derivation import ALPHABETS
-from .models import Challenge, Identity, Level, SignIn
+from .models import Challenge, Identity, Level, RecoveryCode, SignIn, Totp
 from .policies import Policy
 
 Message = checks.CheckMessage
@@ -39,7 +39,9 @@ CACHES_OF_ONE_PROCESS: Final = {
     "django.core.cache.backends.locmem.LocMemCache",
     "django.core.cache.backends.dummy.DummyCache",
 }
-METHODS: Final = ("magic_link", "one_time_code")
+METHODS: Final = ("magic_link", "one_time_code", "passkey", "recovery_code", "totp")
+#: Of which one is needed: an account begins with a proven address.
+METHODS_OF_MESSAGES: Final = ("magic_link", "one_time_code")
 SENDERS: Final = ("thread", "tasks", "inline")
 DAY: Final = 86400
 YEAR: Final = 366 * DAY
@@ -49,6 +51,9 @@ LIMITS: Final = (
     "LIMIT_STARTS_PER_IP",
     "LIMIT_FAILURES_PER_IP",
     "LIMIT_FAILURES_PER_ACCOUNT",
+    "LIMIT_PASSKEY_STARTS_PER_IP",
+    "LIMIT_RECOVERY_FAILURES_PER_ACCOUNT",
+    "LIMIT_TOTP_FAILURES_PER_ACCOUNT",
 )
 
 
@@ -98,25 +103,70 @@ def check_choices(**_kwargs: Any) -> Iterator[Message]:
         ("SENDER", SENDERS),
         ("CODE_ALPHABET", tuple(ALPHABETS)),
         ("LEVEL_FOR_STAFF", tuple(Level.values)),
+        ("PASSKEY_ATTESTATION", ("none", "direct")),
     ):
         if getattr(settings, name) not in allowed:
             yield _error(
                 5, f"PASSWORDLESS_AUTH_{name} is {getattr(settings, name)!r}.", f"Use one of {', '.join(allowed)}."
             )
-    if not settings.METHODS or not set(settings.METHODS) <= set(METHODS):
+    if not set(settings.METHODS) & set(METHODS_OF_MESSAGES) or not set(settings.METHODS) <= set(METHODS):
         yield _error(
-            6, "PASSWORDLESS_AUTH_METHODS is empty or names a method that is not there.", f"Use {', '.join(METHODS)}."
+            6,
+            "PASSWORDLESS_AUTH_METHODS has no message to prove an address with, or names a method that is not there.",
+            f"Use {' or '.join(METHODS_OF_MESSAGES)}, and any of {', '.join(METHODS[2:])}.",
         )
-    if Level(Level.SINGLE).rank < _rank(settings.LEVEL_FOR_STAFF):
-        yield _error(
-            7,
-            "PASSWORDLESS_AUTH_LEVEL_FOR_STAFF asks for a level that no installed method reaches.",
-            "No member of staff could sign in. Use 'single'.",
-        )
+    highest = _highest_level()
+    for setting, levels in (
+        ("LEVEL_FOR_STAFF", [settings.LEVEL_FOR_STAFF]),
+        ("LEVEL_FOR_GROUPS", list(settings.LEVEL_FOR_GROUPS.values())),
+    ):
+        if any(highest < _rank(level) for level in levels):
+            yield _error(
+                7,
+                f"PASSWORDLESS_AUTH_{setting} asks for a level that no installed method reaches.",
+                "Nobody whom it is for could sign in. Add 'passkey' (or for 'multi', 'totp') to METHODS.",
+            )
+        if any(level not in Level.values for level in levels):
+            yield _error(5, f"PASSWORDLESS_AUTH_{setting} names no level.", f"Use one of {', '.join(Level.values)}.")
+
+
+def _highest_level() -> int:
+    if "passkey" in settings.METHODS:
+        return Level(Level.PHR).rank
+    return Level(Level.MULTI if "totp" in settings.METHODS else Level.SINGLE).rank
 
 
 def _rank(level: str) -> int:
     return Level(level).rank if level in Level.values else 0
+
+
+def check_passkeys(**_kwargs: Any) -> Iterator[Message]:
+    """What WebAuthn Level 3 §5.1.3 and §5.11 would refuse in every browser."""
+    if "passkey" not in settings.METHODS:
+        return
+    try:
+        rp_id, origins, related = settings.PASSKEY_RP_ID, settings.PASSKEY_ORIGINS, settings.PASSKEY_RELATED_ORIGINS
+    except (ImproperlyConfigured, ValueError):  # BASE_URL: told by its own check
+        return
+    for origin in [*origins, *related]:
+        if origin.startswith("android:apk-key-hash:"):
+            continue
+        url = urlsplit(origin)
+        local = url.hostname == "localhost" or (url.hostname or "").endswith(".localhost")
+        if url.scheme not in {"https", "http"} or not url.hostname or origin != f"{url.scheme}://{url.netloc}":
+            yield _error(23, f"{origin!r} is no origin.", "Write scheme and host alone: 'https://example.com'.")
+        elif url.scheme == "http" and not local and rp_id != "testserver":
+            yield _warning(24, f"{origin} is not https: browsers offer no passkeys there.", "Use https.")
+        elif origin in origins and url.hostname != rp_id and not (url.hostname or "").endswith(f".{rp_id}"):
+            yield _error(
+                25,
+                f"The host of {origin} does not belong to PASSWORDLESS_AUTH_PASSKEY_RP_ID ({rp_id}).",
+                "The RP ID is the host itself or a parent domain of it; other domains go to PASSKEY_RELATED_ORIGINS.",
+            )
+    if len({(urlsplit(origin).hostname or "").rpartition(".")[0].rpartition(".")[2] for origin in related}) > 5:
+        yield _warning(
+            26, "PASSKEY_RELATED_ORIGINS has more than five labels.", "Browsers read only five (WebAuthn L3 §5.11)."
+        )
 
 
 def check_numbers(**_kwargs: Any) -> Iterator[Message]:
@@ -130,6 +180,13 @@ def check_numbers(**_kwargs: Any) -> Iterator[Message]:
         ("SESSION_IDLE", 60, YEAR),
         ("SESSION_LIFETIME", 60, YEAR),
         ("STEP_UP_LIFETIME", 30, YEAR),
+        ("LEVEL_LIFETIME", 60, YEAR),
+        ("PENDING_LIFETIME", 30, DAY),
+        ("PASSKEY_CHALLENGE_LIFETIME", 30, DAY),
+        ("ENROLMENT_LIFETIME", 30, DAY),
+        ("REPORT_LIFETIME", 60, YEAR),
+        ("FREEZE_LIFETIME", 0, YEAR),
+        ("RECOVERY_CODE_COUNT", 1, 100),
         ("RETENTION_CHALLENGES", 0, 100 * YEAR),
         ("RETENTION_REQUESTERS", 0, 100 * YEAR),
         ("RETENTION_EVENTS", 0, 100 * YEAR),
@@ -278,6 +335,9 @@ def check_weak_numbers(**_kwargs: Any) -> Iterator[Message]:
         (104, "CODE_TRIES", 5),
         (105, "SESSION_LIFETIME", 30 * 86400),
         (106, "STEP_UP_LIFETIME", 900),
+        (115, "ENROLMENT_LIFETIME", 600),
+        (116, "PENDING_LIFETIME", 900),
+        (117, "LEVEL_LIFETIME", 86400),
     ):
         if _number(name) > limit:
             yield _weak(number, f"PASSWORDLESS_AUTH_{name} is above {limit}.")
@@ -334,7 +394,15 @@ def check_keys_in_use(databases: Sequence[str] | None = None, **_kwargs: Any) ->
         sealed = SignIn.objects.live().exclude(session_key_sealed="")
         for key_id in kept:
             sealed = sealed.exclude(session_key_sealed__startswith=f"{key_id}:")
-        dropped = sealed.exists() or Challenge.objects.filter(state="open").exclude(key_id__in=kept).exists()
+        totp = Totp.objects.all()
+        for key_id in kept:
+            totp = totp.exclude(key_sealed__startswith=f"{key_id}:")
+        dropped = (
+            sealed.exists()
+            or Challenge.objects.filter(state="open").exclude(key_id__in=kept).exists()
+            or RecoveryCode.objects.filter(used_at=None).exclude(key_id__in=kept).exists()
+            or totp.exists()
+        )
     except (DatabaseError, ImproperlyConfigured, ValueError, TypeError):
         return
     if dropped:
@@ -369,6 +437,7 @@ _CHECKS: Final[Iterable[Callable[..., Iterator[Message]]]] = (
     check_base_url,
     check_secret_keys,
     check_choices,
+    check_passkeys,
     check_numbers,
     check_policy_and_channels,
     check_limits,

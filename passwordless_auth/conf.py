@@ -79,8 +79,9 @@ class Settings:
 
     @property
     def METHODS(self) -> Sequence[str]:
-        """Names of the methods that may be used: ``"magic_link"`` and ``"one_time_code"``."""
-        return list(self._get("METHODS", ["magic_link", "one_time_code"]))
+        """Names of the methods that may be used: ``"magic_link"``, ``"one_time_code"``, ``"passkey"``,
+        ``"recovery_code"`` and ``"totp"``; one of the first two at least, since an account begins with an address."""
+        return list(self._get("METHODS", ["magic_link", "one_time_code", "passkey", "recovery_code", "totp"]))
 
     @property
     def POLICY(self) -> str:
@@ -89,8 +90,95 @@ class Settings:
 
     @property
     def LEVEL_FOR_STAFF(self) -> str:
-        """The level that a member of staff must reach to sign in: ``"single"`` (link or code)."""
+        """The level that a member of staff must reach to sign in: ``"single"`` (link or code), ``"multi"`` (two
+        factors) or ``"phr"`` (a passkey)."""
         return str(self._get("LEVEL_FOR_STAFF", "single"))
+
+    @property
+    def LEVEL_FOR_GROUPS(self) -> Mapping[str, str]:
+        """The level that members of a group must reach, as ``{"group name": "multi"}``. Costs one query a sign-in."""
+        return dict(self._get("LEVEL_FOR_GROUPS", {}))
+
+    @property
+    def LEVEL_LIFETIME(self) -> int:
+        """Seconds after its last proof for which a session counts as ``multi`` or ``phr`` (NIST SP 800-63B-4: AAL2, a
+        day)."""
+        return int(self._get("LEVEL_LIFETIME", 86400))
+
+    @property
+    def PENDING_LIFETIME(self) -> int:
+        """Seconds that a half sign-in waits for its next step."""
+        return int(self._get("PENDING_LIFETIME", 600))
+
+    # -- passkeys
+
+    @property
+    def PASSKEY_RP_ID(self) -> str:
+        """The domain that passkeys belong to (WebAuthn Level 3 §5.4.2). Default: the host of ``BASE_URL``. A passkey
+        never works for another one: choose before the first one is made."""
+        return str(self._get("PASSKEY_RP_ID", None) or urlsplit(self.BASE_URL).hostname or "")
+
+    @property
+    def PASSKEY_ORIGINS(self) -> Sequence[str]:
+        """The origins whose pages may ask for passkeys, compared exactly. Default: ``[BASE_URL]``. An app's origin
+        (``"android:apk-key-hash:…"``) goes here, too."""
+        return list(self._get("PASSKEY_ORIGINS", None) or [self.BASE_URL])
+
+    @property
+    def PASSKEY_RELATED_ORIGINS(self) -> Sequence[str]:
+        """Origins on other domains that use the same passkeys (Related Origin Requests, WebAuthn Level 3 §5.11). They
+        are named in ``/.well-known/webauthn``."""
+        return list(self._get("PASSKEY_RELATED_ORIGINS", []))
+
+    @property
+    def PASSKEY_ATTESTATION(self) -> str:
+        """``"none"``, or ``"direct"``: ask authenticators what they are. It is verified when given, and needed for no
+        sign-in."""
+        return str(self._get("PASSKEY_ATTESTATION", "none"))
+
+    @property
+    def PASSKEY_AAGUIDS_ALLOWED(self) -> Sequence[str]:
+        """AAGUIDs of the only authenticators that may be added; empty: any. Without attestation they are what the
+        authenticator says."""
+        return [str(aaguid).lower() for aaguid in self._get("PASSKEY_AAGUIDS_ALLOWED", [])]
+
+    @property
+    def PASSKEY_AAGUIDS_DENIED(self) -> Sequence[str]:
+        """AAGUIDs of authenticators that may not be added."""
+        return [str(aaguid).lower() for aaguid in self._get("PASSKEY_AAGUIDS_DENIED", [])]
+
+    @property
+    def PASSKEY_HINTS(self) -> Sequence[str]:
+        """What the browser shows first, of ``"client-device"``, ``"hybrid"``, ``"security-key"`` (WebAuthn Level 3
+        §5.8.7)."""
+        return list(self._get("PASSKEY_HINTS", []))
+
+    @property
+    def PASSKEY_CHALLENGE_LIFETIME(self) -> int:
+        """Seconds that a person has for the browser's passkey dialog."""
+        return int(self._get("PASSKEY_CHALLENGE_LIFETIME", 300))
+
+    @property
+    def ENROLMENT_LIFETIME(self) -> int:
+        """Seconds that the QR code or link for another device works."""
+        return int(self._get("ENROLMENT_LIFETIME", 300))
+
+    # -- recovery
+
+    @property
+    def RECOVERY_CODE_COUNT(self) -> int:
+        """How many recovery codes a person gets."""
+        return int(self._get("RECOVERY_CODE_COUNT", 10))
+
+    @property
+    def REPORT_LIFETIME(self) -> int:
+        """Seconds that "this wasn't me" in a notice works."""
+        return int(self._get("REPORT_LIFETIME", 7 * 86400))
+
+    @property
+    def FREEZE_LIFETIME(self) -> int:
+        """Seconds after "this wasn't me" for which only a passkey or a recovery code may change the account."""
+        return int(self._get("FREEZE_LIFETIME", 86400))
 
     # -- messages
 
@@ -165,6 +253,21 @@ class Settings:
         """Wrong codes for one address from browsers that are strangers to it. Beyond it, messages to the address
         carry the link only. A browser that has signed in to it has a budget of its own, of the same size."""
         return str(self._get("LIMIT_FAILURES_PER_ACCOUNT", "10/h,20/d"))
+
+    @property
+    def LIMIT_PASSKEY_STARTS_PER_IP(self) -> str:
+        """Passkey dialogs begun from one IP address (IPv6: one /64 network). The sign-in page begins one by itself."""
+        return str(self._get("LIMIT_PASSKEY_STARTS_PER_IP", "60/60s,1000/h"))
+
+    @property
+    def LIMIT_RECOVERY_FAILURES_PER_ACCOUNT(self) -> str:
+        """Wrong recovery codes for one address."""
+        return str(self._get("LIMIT_RECOVERY_FAILURES_PER_ACCOUNT", "5/h"))
+
+    @property
+    def LIMIT_TOTP_FAILURES_PER_ACCOUNT(self) -> str:
+        """Wrong codes of an authenticator app for one account."""
+        return str(self._get("LIMIT_TOTP_FAILURES_PER_ACCOUNT", "5/15m,20/d"))
 
     @property
     def LIMIT_STORE(self) -> str:

@@ -72,6 +72,57 @@ def link_token_for(*, public_id: str, key_id: str, purpose: str, address: str, n
     return public_id + base64.urlsafe_b64encode(mac).decode().rstrip("=")
 
 
+@sensitive_variables()
+def webauthn_challenge_for(*, public_id: str, key_id: str, purpose: str, browser_digest: str) -> bytes:
+    """The challenge of a WebAuthn ceremony, 48 bytes: the public id of its row (16) and a MAC (32) that binds it to
+    purpose and browser.
+
+    So the answer names its row by itself, and one conditional UPDATE on that row can use it up before anything is
+    verified, without reading it first.
+    """
+    mac = _mac("webauthn", key_id, purpose, f"{public_id} {browser_digest}", b"")
+    return base64.urlsafe_b64decode(public_id + "==") + mac
+
+
+@sensitive_variables()
+def public_id_of_webauthn_challenge(challenge: bytes, *, purpose: str, browser_digest: str) -> str | None:
+    """The public id in a WebAuthn challenge that was made for this purpose and this browser, or ``None``."""
+    if len(challenge) != 48:
+        return None
+    public_id = base64.urlsafe_b64encode(challenge[:16]).decode().rstrip("=")
+    for key_id, _secret in settings.SECRET_KEYS:
+        made = webauthn_challenge_for(
+            public_id=public_id, key_id=key_id, purpose=purpose, browser_digest=browser_digest
+        )
+        if hmac.compare_digest(challenge, made):
+            return public_id
+    return None
+
+
+@sensitive_variables()
+def decoy_credential_id(address: str) -> bytes:
+    """32 bytes that stand for the passkey of an address that has none: the same at every question, and not to be told
+    from a real one. From the oldest key, so that a new one doesn't show which are decoys."""
+    return _mac("decoy", settings.SECRET_KEYS[-1][0], "passkey", address, b"")
+
+
+def new_recovery_code() -> str:
+    """80 random bits as 16 characters of base32 (RFC 4648 §6)."""
+    return base64.b32encode(secrets.token_bytes(10)).decode()
+
+
+@sensitive_variables()
+def recovery_digest(code: str, *, user_id: object, key_id: str) -> str:
+    """What is stored of a recovery code: an HMAC in hex, under a key outside the database, bound to its user."""
+    return _mac("recovery_code", key_id, str(user_id), tidy_code(code), b"").hex()
+
+
+@sensitive_variables()
+def recovery_digests(code: str, *, user_id: object) -> list[str]:
+    """The digests that a typed code may be stored under, one for each key of the settings."""
+    return [recovery_digest(code, user_id=user_id, key_id=key_id) for key_id, _secret in settings.SECRET_KEYS]
+
+
 def public_id_of(token: str) -> str | None:
     """The public id in a link token, or ``None`` when the text can't be one."""
     match = _TOKEN.fullmatch(token)

@@ -108,6 +108,38 @@ class Disabled(PasswordlessError):
     detail = _("This account cannot sign in. Please ask the people who run this site.")
 
 
+class InvalidCredential(PasswordlessError):
+    """A WebAuthn answer that does not hold. ``reason`` is for the log; it says nothing about which passkeys exist."""
+
+    code = "invalid_credential"
+    detail = _("The passkey could not be checked. Please try again.")
+
+    def __init__(self, reason: str = "", *, detail: str | Promise | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        if detail is not None:
+            self.detail = detail  # type: ignore[assignment, misc]
+
+
+class UnknownCredential(PasswordlessError):
+    """No passkey of this site, or no longer one. The page tells the browser (``signalUnknownCredential``)."""
+
+    code = "unknown_credential"
+    detail = _("This passkey does not belong to an account here. It may have been removed.")
+
+
+class CredentialBlocked(PasswordlessError):
+    """A passkey that its owner, or an administrator, has blocked; told only to who holds its key."""
+
+    code = "credential_blocked"
+    detail = _("This passkey is blocked. Sign in another way to unblock it.")
+
+
+class LastWayIn(PasswordlessError):
+    code = "last_way_in"
+    detail = _("This is the last way into your account. Add another one first.")
+
+
 class StepUpRequired(PasswordlessError):
     code = "step_up_required"
     detail = _("Please confirm that it is you.")

@@ -71,8 +71,11 @@ def compose(delivery: Delivery) -> Message:
 
 def _asked(challenge: Challenge) -> dict[str, object]:
     life = challenge.expires_at - challenge.created_at
+    is_told = challenge.browser_digest or challenge.purpose == Challenge.Purpose.REPORT
     return {
-        "asker": challenge.asker if challenge.browser_digest else {"browser": "", "os": "", "ip": ""},
+        "facts": challenge.params if challenge.purpose == Challenge.Purpose.REPORT else {},
+        "name": challenge.params.get("name", ""),
+        "asker": challenge.asker if is_told else {"browser": "", "os": "", "ip": ""},
         "asked_at": challenge.created_at,
         "minutes": math.ceil(life.total_seconds() / 60),
         "is_new": challenge.identity_id is None,
@@ -83,13 +86,14 @@ def _asked(challenge: Challenge) -> dict[str, object]:
 def _secrets(challenge: Challenge) -> dict[str, object]:
     code = METHODS["one_time_code"].issue(challenge).code if challenge.accepts_code else ""
     token = METHODS["magic_link"].issue(challenge).link_token if challenge.accepts_link else ""
+    page = "report" if challenge.purpose == Challenge.Purpose.REPORT else "link"
     return {
         "code": Unprintable(code),
         "code_display": Unprintable(derivation.grouped(code)),
-        "link": Unprintable(link_url(token) if token else ""),
+        "link": Unprintable(link_url(token, page=page) if token else ""),
         "code_in_subject": settings.CODE_IN_SUBJECT,
     }
 
 
-def link_url(token: str) -> str:
-    return f"{settings.BASE_URL}{reverse('passwordless_auth:link', args=[token])}"
+def link_url(token: str, *, page: str = "link") -> str:
+    return f"{settings.BASE_URL}{reverse(f'passwordless_auth:{page}', args=[token])}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -11,7 +11,7 @@ from django.utils.module_loading import import_string
 
 from .conf import settings
 from .identifiers import Identifier
-from .models import Level, Proof, SignIn
+from .models import Level, Profile, Proof, SignIn
 from .requester import Requester
 
 
@@ -52,14 +52,41 @@ class Policy:
 
     def next_step(self, user: Any, sign_in: SignIn, rules: Rules) -> NextStep | None:
         """What is still due before this sign-in is complete; ``None`` when nothing is."""
-        minimum = rules.minimum_level
-        if getattr(user, "is_staff", False):
-            minimum = max(minimum, Level(settings.LEVEL_FOR_STAFF), key=lambda level: level.rank)
+        minimum = self.needs(user, rules)
         return None if Level(sign_in.level).meets(minimum) else NextStep(minimum)
+
+    def needs(self, user: Any, rules: Rules | None = None) -> Level:
+        """The level that a sign-in of this person has to reach."""
+        return max(self.minimum_levels(user, rules or Rules()), key=lambda level: level.rank)
+
+    def minimum_levels(self, user: Any, rules: Rules) -> Iterator[Level]:
+        """What asks for how much: the caller (a Client), the person's own settings, staff, groups. The highest
+        counts."""
+        yield rules.minimum_level
+        profile = Profile.objects.of(user)
+        if profile.minimum_level:
+            yield Level(profile.minimum_level)
+        # SECURITY: who has a second factor meets it on every door, or it would guard nothing.
+        if profile.has_totp and "totp" in settings.METHODS:
+            yield Level.MULTI
+        if getattr(user, "is_staff", False):
+            yield Level(settings.LEVEL_FOR_STAFF)
+        groups = settings.LEVEL_FOR_GROUPS
+        if groups and hasattr(user, "groups"):
+            for name in user.groups.filter(name__in=groups).values_list("name", flat=True):
+                yield Level(groups[name])
 
     def level_of(self, proofs: Sequence[Proof]) -> Level:
         """The level that these proofs make. A link and a code to the same mailbox are one factor, however often they
         are used."""
+        methods = {proof.method for proof in proofs}
+        if "passkey" in methods:
+            return Level.PHR
+        # SECURITY: a recovery code stands for what was lost. It never makes two factors with anything.
+        if "recovery_code" in methods:
+            return Level.RECOVERED
+        if "totp" in methods and methods & {"magic_link", "one_time_code"}:
+            return Level.MULTI
         return Level.SINGLE
 
 

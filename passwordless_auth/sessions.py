@@ -25,6 +25,7 @@ from django.middleware.csrf import rotate_token
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 from django.utils.http import http_date
+from django_otp import DEVICE_ID_SESSION_KEY
 
 from . import signals
 from .conf import settings
@@ -72,7 +73,8 @@ def establish(request: HttpRequest, sign_in: SignIn) -> None:
     longer the one of this request.
     """
     _begin_at_the_beginning(request)
-    if sign_in._state.adding:
+    if sign_in._state.adding or sign_in.pending_until is not None:
+        sign_in.pending_until, sign_in.may_enrol = None, False
         log_in(request, sign_in)
         return
     facts = request.session.get(DATA)
@@ -107,6 +109,7 @@ def log_in(request: HttpRequest, sign_in: SignIn) -> None:
     _end_replaced(session)
     if session.get(auth.SESSION_KEY) != user._meta.pk.value_to_string(user):
         _forget_other_person(session)
+    session.pop(DEVICE_ID_SESSION_KEY, None)  # SECURITY: what verified the session before verifies not this one
     stale_key = _move(request, sign_in)
     session[auth.SESSION_KEY] = user._meta.pk.value_to_string(user)
     session[auth.BACKEND_SESSION_KEY] = BACKEND
@@ -133,6 +136,8 @@ def _move(request: HttpRequest, sign_in: SignIn) -> str | None:
     sign_in.remember_session(session._session_key)
     sign_in.save()
     session[DATA] = _facts(sign_in, session._session_key)
+    if sign_in.otp_device_id:
+        session[DEVICE_ID_SESSION_KEY] = sign_in.otp_device_id  # django-otp: request.user.is_verified()
     session.set_expiry(_expiry(_end_of_life(sign_in), now=sign_in.auth_time))
     return stale_key
 
@@ -165,6 +170,7 @@ def _facts(sign_in: SignIn, key: str) -> dict[str, Any]:
         "level": sign_in.level,
         "methods": sign_in.methods,
         "auth_time": int(sign_in.auth_time.timestamp()),
+        "strong_time": sign_in.strong_time,
         "until": _end_of_life(sign_in),
         "seen": int(time.time()),
         "key_mark": _mark(key),
@@ -221,8 +227,15 @@ def current(request: HttpRequest) -> SignIn | None:
 
 
 def level_of(request: HttpRequest) -> Level | None:
+    """The level that this session counts for now: of ``multi`` and ``phr``, what a proof within ``LEVEL_LIFETIME``
+    stands for; after that ``single``."""
     facts = facts_of(request)
-    return Level(facts["level"]) if facts else None
+    if not facts:
+        return None
+    level = Level(facts["level"])
+    if level.rank > Level.SINGLE.rank and time.time() - facts.get("strong_time", 0) >= settings.LEVEL_LIFETIME:
+        return Level.SINGLE
+    return level
 
 
 def is_recent(request: HttpRequest) -> bool:

@@ -18,5 +18,11 @@ signed_out = Signal()
 identity_added = Signal()
 #: An Identity was taken from a user. Arguments: ``user``, ``identity``.
 identity_removed = Signal()
+#: A passkey or an authenticator app was added. Arguments: ``user``, ``authenticator`` (a Passkey or a Totp).
+authenticator_added = Signal()
+#: One was removed. Arguments: ``user``, ``authenticator`` (its row is gone; ``pk`` is what it was).
+authenticator_removed = Signal()
+#: One was blocked: its sessions have ended, and it opens nothing. Arguments: ``user``, ``authenticator``.
+authenticator_blocked = Signal()
 #: Any security step. Arguments: ``kind`` (str), ``user`` (or ``None``), ``data`` (dict without secrets).
 security_event = Signal()

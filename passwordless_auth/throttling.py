@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from django.core.cache import BaseCache, caches
 from django.core.exceptions import ImproperlyConfigured
@@ -100,6 +100,20 @@ def _network_of(requester: Requester) -> str:
     if not requester.network:
         logger.warning("A request has no IP address: set PASSWORDLESS_AUTH_TRUSTED_PROXY_COUNT")
     return requester.network or "unknown"
+
+
+def passkey_starts(requester: Requester) -> Bucket:
+    return Bucket("passkey_starts", _network_of(requester), parse(settings.LIMIT_PASSKEY_STARTS_PER_IP))
+
+
+def recovery_failures(canonical: str) -> Bucket:
+    """Wrong recovery codes for an address, known or not."""
+    return Bucket("failures_recovery", canonical, parse(settings.LIMIT_RECOVERY_FAILURES_PER_ACCOUNT))
+
+
+def totp_failures(user: Any) -> Bucket:
+    """Wrong codes of an authenticator app; whoever gets to type one has proven another factor before."""
+    return Bucket("failures_totp", f"user {user.pk}", parse(settings.LIMIT_TOTP_FAILURES_PER_ACCOUNT))
 
 
 def failures_of_account(canonical: str, *, known_browser: str) -> Bucket:

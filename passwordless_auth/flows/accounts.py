@@ -18,7 +18,7 @@ from .. import policies, sessions, signals
 from ..derivation import ALPHABETS
 from ..exceptions import Disabled, InvalidIdentifier, SignUpClosed
 from ..identifiers import Identifier, parse
-from ..models import Challenge, Identity, KnownBrowser, Profile, SignIn
+from ..models import Challenge, Identity, KnownBrowser, Passkey, Profile, RecoveryCode, SignIn, Totp
 from ..models.event import announce, record
 from ..requester import Requester
 
@@ -160,6 +160,10 @@ def _first_proof(identity: Identity, *, requester: Requester, now: datetime) -> 
     Challenge.objects.filter(user=user).cancel(now=now)
     sessions.end(SignIn.objects.live().filter(user=user), reason="first_proof")
     KnownBrowser.objects.filter(user=user).delete()
+    Passkey.objects.filter(user=user).delete()
+    Totp.objects.filter(user=user).delete()
+    RecoveryCode.objects.filter(user=user).delete()
+    Profile.objects.filter(user=user).update(has_totp=False)
     Identity.objects.filter(user=user).exclude(pk=identity.pk).delete()
     # Ends sessions that other code made as well: Django compares their hash of the password field.
     user.set_unusable_password()
@@ -185,6 +189,16 @@ def email_of(user: Any) -> str:
     """What the host's user model says is the address, "" where it has none."""
     name = email_field()
     return (getattr(user, name) or "") if name else ""
+
+
+def name_of(user: Any) -> str:
+    """What tells this account from others, for a list of passkeys: the address, else the user name."""
+    return str(email_of(user) or user.get_username())
+
+
+def display_name_of(user: Any) -> str:
+    """How a person is addressed: their name, else their address, else the user name."""
+    return str(getattr(user, "get_full_name", lambda: "")() or name_of(user))
 
 
 def primary_of(user: Any) -> Identity | None:
@@ -261,9 +275,11 @@ def cut_off(user: Any, *, reason: str) -> None:
 
 
 def cancel_challenges(user: Any) -> None:
-    """Nothing that is on its way to this user, or to one of their addresses, opens anything any more."""
+    """Nothing that is on its way to this user, or to one of their addresses, opens anything any more. "This wasn't me"
+    goes on working: it takes away and opens nothing."""
     addresses = list(Identity.objects.filter(user=user).values_list("canonical", flat=True))
-    Challenge.objects.filter(Q(user=user) | Q(canonical__in=addresses)).cancel(now=timezone.now())
+    theirs = Challenge.objects.filter(Q(user=user) | Q(canonical__in=addresses))
+    theirs.exclude(purpose=Challenge.Purpose.REPORT).cancel(now=timezone.now())
 
 
 def forget_user(sender: type, instance: Any, **_kwargs: Any) -> None:

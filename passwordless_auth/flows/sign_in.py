@@ -7,7 +7,6 @@ difference is what the message says.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -24,7 +23,6 @@ from ..exceptions import (
     InvalidCode,
     PasswordlessError,
     Spent,
-    StepUpRequired,
     Superseded,
     TooManyRequests,
     TooManyTries,
@@ -37,19 +35,11 @@ from ..models.challenge import EXPIRY_OF, scope_of
 from ..models.event import announce, record
 from ..policies import Rules
 from ..requester import Requester
-from . import accounts, step_up
+from . import accounts, completion, step_up
+from .completion import Outcome
 
 #: What a flow does when two requests meet on a unique row: once more, from the beginning.
 ATTEMPTS: Final = 3
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A completed sign-in. ``created``: the account is new. ``next_url``: where the person wanted to go, or ""."""
-
-    sign_in: SignIn
-    created: bool
-    next_url: str
 
 
 # -- start
@@ -233,7 +223,7 @@ def verify(
     elsewhere: bool = False,
     now: datetime | None = None,
 ) -> Outcome:
-    """Check an answer and complete the sign-in.
+    """Check an answer and complete the sign-in, or make it wait for another step (``Outcome.due``).
 
     ``elsewhere``: the person goes on in another browser than the one that asked. What that one wanted (where to go,
     for which Client) is dropped, since whoever asked there may be somebody else.
@@ -252,8 +242,7 @@ def verify(
         return _complete(challenge, proof, requester=requester, establish=establish, now=now)
 
     outcome = _guess(challenge, answer, method=method, requester=requester, now=now, use=complete)
-    announce("signed_in", user=outcome.sign_in.user, masked=challenge.masked, requester=requester)
-    signals.signed_in.send_robust(SignIn, user=outcome.sign_in.user, sign_in=outcome.sign_in, created=outcome.created)
+    completion.tell(outcome, masked=challenge.masked, requester=requester)
     return outcome
 
 
@@ -431,33 +420,30 @@ def _complete(
         outcome = _admit(challenge, proof, requester=requester, now=now)
     except PasswordlessError as refusal:
         return refusal  # and the challenge stays spent
-    establish(outcome.sign_in)
+    if outcome.due is None:
+        establish(outcome.sign_in)
     return outcome
 
 
 def _admit(challenge: Challenge, proof: Proof, *, requester: Requester, now: datetime) -> Outcome:
-    """Who is it, what did they prove, may they come in. Remembers their browser."""
+    """Who is it, what did they prove, may they come in."""
     admitted = accounts.admit(challenge, requester=requester, now=now)
-    sign_in = step_up.raised(challenge, admitted.user) or SignIn(
-        user=admitted.user,
-        client_id=challenge.client_id,
-        browser_digest=requester.browser_digest,
-        ip=requester.ip or None,
-        user_agent=requester.user_agent,
-        created_at=now,
-        last_seen_at=now,
+    sign_in = step_up.raised(challenge, admitted.user) or completion.begin(
+        admitted.user, requester=requester, client_id=challenge.client_id, now=now
     )
-    # The newest of each method: a session that is confirmed every ten minutes for a month stays small.
-    sign_in.set_proofs([*(kept for kept in sign_in.all_proofs() if kept.method != proof.method), proof])
-    sign_in.auth_time = now
-    policy = policies.current()
-    sign_in.level = policy.level_of(sign_in.all_proofs())
-    rules = Rules(minimum_level=Level(challenge.minimum_level))
-    if policy.next_step(admitted.user, sign_in, rules) is not None:
-        raise StepUpRequired  # no method that is installed reaches the level: fail closed
-    if requester.browser_digest:
-        KnownBrowser.objects.remember(user_id=admitted.user.pk, browser_digest=requester.browser_digest, now=now)
-    return Outcome(sign_in=sign_in, created=admitted.created, next_url=challenge.next_url)
+    by_operator = not challenge.proves_address
+    due = completion.accept(
+        sign_in,
+        proof,
+        requester=requester,
+        minimum=challenge.minimum_level or Level.RECOVERED,
+        recovering=challenge.purpose == Challenge.Purpose.RECOVER,
+        by_operator=by_operator,
+        now=now,
+    )
+    if due is not None:
+        completion.wait_for_more(sign_in, by_operator=by_operator, now=now)
+    return Outcome(sign_in=sign_in, created=admitted.created, next_url=challenge.next_url, due=due)
 
 
 # -- deny

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils import timezone
+
 from ..exceptions import Superseded
 from ..models import Challenge, Identity, SignIn
 
@@ -22,8 +24,8 @@ def raised(challenge: Challenge, user: Any) -> SignIn | None:
     made. Raises Superseded when it has ended, or is not this user's."""
     if challenge.purpose != Challenge.Purpose.STEP_UP or challenge.sign_in_id is None:
         return None
-    sign_in = SignIn.objects.live().select_for_update().filter(pk=challenge.sign_in_id, user=user).first()
-    if sign_in is None:
+    sign_in = SignIn.objects.select_for_update().filter(pk=challenge.sign_in_id, user=user, ended_at=None).first()
+    if sign_in is None or (sign_in.pending_until is not None and sign_in.pending_until <= timezone.now()):
         raise Superseded
     sign_in.user = user
     return sign_in

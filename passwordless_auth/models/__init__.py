@@ -6,8 +6,11 @@ from .delivery import Delivery
 from .event import Event
 from .identity import Identity
 from .known_browser import KnownBrowser
+from .passkey import Passkey
 from .profile import Profile
+from .recovery_code import RecoveryCode
 from .sign_in import Level, Proof, SignIn
+from .totp import Totp
 
 __all__ = [
     "Challenge",
@@ -17,7 +20,10 @@ __all__ = [
     "Identity",
     "KnownBrowser",
     "Level",
+    "Passkey",
     "Profile",
     "Proof",
+    "RecoveryCode",
     "SignIn",
+    "Totp",
 ]

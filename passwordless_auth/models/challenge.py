@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 _SCOPE_SEPARATOR = "\x1f"
 
 #: The column that ends each method's time.
-EXPIRY_OF = {"one_time_code": "code_expires_at", "magic_link": "link_expires_at"}
+EXPIRY_OF = {
+    "one_time_code": "code_expires_at",
+    "magic_link": "link_expires_at",
+    "passkey": "expires_at",
+    "recovery_code": "expires_at",
+    "totp": "expires_at",
+}
 
 
 def scope_of(*, purpose: str, identifier: Identifier, client_id: str, browser_digest: str) -> str:
@@ -73,10 +79,25 @@ class ChallengeQuerySet(models.QuerySet["Challenge"]):
         return self.select_related("identity__user__passwordless_profile", "user")
 
     def of_browser(self, requester: Requester) -> ChallengeQuerySet:
-        """What this browser asked for, newest first; nothing for a browser without a key."""
+        """The messages that this browser asked for, newest first; nothing for a browser without a key."""
         if not requester.browser_digest:
             return self.none()
-        return self.filter(browser_digest=requester.browser_digest).order_by("-pk")
+        in_messages = Q(accepts_code=True) | Q(accepts_link=True)
+        return self.filter(in_messages, browser_digest=requester.browser_digest).order_by("-pk")
+
+    def use_up(self, public_id: str, *, purpose: str, requester: Requester, now: datetime) -> bool:
+        """Spend a WebAuthn challenge by what its answer says, without reading it first (WebAuthn Level 3 §13.4.3).
+        True for exactly one of any number of parallel calls."""
+        return (
+            self.filter(
+                public_id=public_id,
+                purpose=purpose,
+                browser_digest=requester.browser_digest,
+                state=Challenge.State.OPEN,
+                expires_at__gt=now,
+            ).update(state=Challenge.State.SPENT, ended_at=now, spent_by="passkey")
+            == 1
+        )
 
 
 class Challenge(models.Model):
@@ -88,6 +109,10 @@ class Challenge(models.Model):
     class Purpose(models.TextChoices):
         SIGN_IN = "sign_in", _("sign in")
         STEP_UP = "step_up", _("confirm that it is you")
+        RECOVER = "recover", _("recover the account")
+        REGISTER = "register", _("add a passkey")
+        ENROL = "enrol", _("add another device")
+        REPORT = "report", _("undo a change")
 
     class State(models.TextChoices):
         OPEN = "open", _("open")
@@ -97,8 +122,9 @@ class Challenge(models.Model):
 
     public_id = models.CharField(max_length=22, unique=True, default=derivation.new_public_id, editable=False)
     purpose = models.CharField(max_length=16, choices=Purpose.choices)
-    kind = models.CharField(max_length=8, choices=[("email", _("e-mail"))])
-    canonical = models.CharField(_("address"), max_length=254, db_index=True)
+    # "" where no address is asked: a passkey says itself who it belongs to.
+    kind = models.CharField(max_length=8, choices=[("email", _("e-mail"))], blank=True, default="")
+    canonical = models.CharField(_("address"), max_length=254, db_index=True, blank=True, default="")
     identity = models.ForeignKey(
         "passwordless_auth.Identity", models.SET_NULL, null=True, blank=True, related_name="+", db_index=True
     )
@@ -121,12 +147,12 @@ class Challenge(models.Model):
     version = models.PositiveSmallIntegerField(default=derivation.VERSION)
     key_id = models.CharField(max_length=64)
     nonce = models.BinaryField(max_length=derivation.NONCE_BYTES, default=derivation.new_nonce)
-    code_length = models.PositiveSmallIntegerField()
-    code_alphabet = models.CharField(max_length=8)
+    code_length = models.PositiveSmallIntegerField(default=0)
+    code_alphabet = models.CharField(max_length=8, blank=True, default="")
     accepts_code = models.BooleanField(default=True)
     accepts_link = models.BooleanField(default=True)
     proves_address = models.BooleanField(default=True)  # False: no message carried it
-    max_tries = models.PositiveSmallIntegerField()
+    max_tries = models.PositiveSmallIntegerField(default=1)
     minimum_level = models.CharField(max_length=16, blank=True, default="")
 
     # How it goes
@@ -135,9 +161,11 @@ class Challenge(models.Model):
     tries = models.PositiveSmallIntegerField(default=0)
     spent_by = models.CharField(max_length=16, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    code_expires_at = models.DateTimeField()
-    link_expires_at = models.DateTimeField()
+    code_expires_at = models.DateTimeField(null=True, blank=True)
+    link_expires_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(db_index=True)
+    #: When somebody else (another device of the person) agreed; see ``flows.enrolment``.
+    approved_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
     objects = ChallengeQuerySet.as_manager()

@@ -34,6 +34,7 @@ class Identity(models.Model):
     canonical = models.CharField(_("address"), max_length=254)
     is_primary = models.BooleanField(_("primary"), default=False)
     for_sign_in = models.BooleanField(_("signs in"), default=True)
+    for_recovery = models.BooleanField(_("recovers the account"), default=True)
     origin = models.CharField(max_length=8, choices=Origin.choices, default=Origin.HOST)
     proven_at = models.DateTimeField(_("proven"), null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -8,6 +8,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .sign_in import Level
+
 
 def new_handle() -> str:
     """32 hex digits from 122 random bits, without a word about the person (WebAuthn Level 3 §14.6.1)."""
@@ -30,6 +32,14 @@ class Profile(models.Model):
     user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="passwordless_profile")
     handle = models.CharField(max_length=32, unique=True, default=new_handle, editable=False)
     language = models.CharField(max_length=16, blank=True, default="")
+    #: What this person must reach at every sign-in; "" asks no more than the site does.
+    minimum_level = models.CharField(_("minimum level"), max_length=16, choices=Level.choices, blank=True, default="")
+    #: Whether a confirmed authenticator app is there: then a link or code alone is not enough.
+    has_totp = models.BooleanField(default=False, editable=False)
+    passkey_offer_declined_at = models.DateTimeField(null=True, blank=True, editable=False)
+    #: After "this wasn't me": no change of addresses or authenticators by sessions that were there before.
+    frozen_at = models.DateTimeField(null=True, blank=True)
+    frozen_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = ProfileQuerySet.as_manager()

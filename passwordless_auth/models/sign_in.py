@@ -32,20 +32,27 @@ class Level(models.TextChoices):
 
 @dataclass(frozen=True)
 class Proof:
-    """One accepted proof: the method's name, its RFC 8176 ``amr`` values, and when (seconds since 1970)."""
+    """One accepted proof: the method's name, its RFC 8176 ``amr`` values, when (seconds since 1970), and by which
+    authenticator (the public id of a Passkey or Totp; "" for a message or a recovery code)."""
 
     method: str
     amr: tuple[str, ...]
     at: int
+    authenticator: str = ""
 
 
 class SignInQuerySet(models.QuerySet["SignIn"]):
     def live(self) -> SignInQuerySet:
-        return self.filter(ended_at=None)
+        """Those that have a session."""
+        return self.filter(ended_at=None, pending_until=None)
+
+    def pending(self, *, now: datetime) -> SignInQuerySet:
+        """Those that wait for another step, and for no session yet."""
+        return self.filter(ended_at=None, pending_until__gt=now)
 
     def end(self, *, now: datetime, reason: str) -> int:
         """Mark as ended, once. The sessions themselves are ended by :mod:`passwordless_auth.sessions`."""
-        return self.live().update(ended_at=now, end_reason=reason)
+        return self.filter(ended_at=None).update(ended_at=now, end_reason=reason)
 
     def seen(self, pk: int, *, now: datetime) -> None:
         self.filter(pk=pk).update(last_seen_at=now)
@@ -61,6 +68,12 @@ class SignIn(models.Model):
     auth_time = models.DateTimeField(_("last proof"), default=timezone.now)
     client_id = models.CharField(max_length=255, blank=True, default="")
     session_key_sealed = models.TextField(blank=True, default="", editable=False)
+    #: Until when another step may complete it. None: it is complete, and has (or had) a session.
+    pending_until = models.DateTimeField(null=True, blank=True)
+    #: Whether, while pending, it may add the account's first passkey.
+    may_enrol = models.BooleanField(default=False, editable=False)
+    #: django-otp's name of the Device that verified it; "" without one.
+    otp_device_id = models.CharField(max_length=100, blank=True, default="", editable=False)
 
     browser_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
     ip = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
@@ -91,11 +104,16 @@ class SignIn(models.Model):
         browser, system = describe(self.user_agent)
         return {"browser": browser, "os": system, "ip": self.ip or ""}
 
+    @property
+    def strong_time(self) -> int:
+        """When an authenticator (a passkey, an app) last proved, in seconds since 1970; 0: never."""
+        return max((proof["at"] for proof in self.proofs if proof.get("authenticator")), default=0)
+
     def set_proofs(self, proofs: Sequence[Proof]) -> None:
         self.proofs = [asdict(proof) for proof in proofs]
 
     def all_proofs(self) -> list[Proof]:
-        return [Proof(method=p["method"], amr=tuple(p["amr"]), at=p["at"]) for p in self.proofs]
+        return [Proof(**{**stored, "amr": tuple(stored["amr"])}) for stored in self.proofs]
 
     def remember_session(self, session_key: str) -> None:
         """Keep the session's key, encrypted: it is what lets somebody else end this session."""

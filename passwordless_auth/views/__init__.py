@@ -2,6 +2,16 @@
 
 from .account import AccountView, LogoutView, SessionsView, SessionView, SignedOutView
 from .link import LinkConfirmView, LinkView
+from .passkey import (
+    PasskeyEndpointsView,
+    PasskeyOptionsView,
+    PasskeysView,
+    PasskeyVerifyView,
+    RegisterOptionsView,
+    RegisterView,
+    RelatedOriginsView,
+    SignalView,
+)
 from .sign_in import LoginView, ResendView, WaitStatusView, WaitView
 from .step_up import StepUpView
 
@@ -11,9 +21,17 @@ __all__ = [
     "LinkView",
     "LoginView",
     "LogoutView",
+    "PasskeyEndpointsView",
+    "PasskeyOptionsView",
+    "PasskeyVerifyView",
+    "PasskeysView",
+    "RegisterOptionsView",
+    "RegisterView",
+    "RelatedOriginsView",
     "ResendView",
     "SessionView",
     "SessionsView",
+    "SignalView",
     "SignedOutView",
     "StepUpView",
     "WaitStatusView",

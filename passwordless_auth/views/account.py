@@ -22,6 +22,7 @@ class AccountView(PageView):
 
     page = "account"
     for_members = True
+    for_recovered = True
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         identities = Identity.objects.filter(user=self.member).order_by("-is_primary", "pk")
@@ -33,6 +34,7 @@ class AccountView(PageView):
                 for row in identities
             ],
             sign_in=sign_in.summary() if sign_in else None,
+            passkeys="passkey" in settings.METHODS,
         )
 
 

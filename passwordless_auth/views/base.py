@@ -26,11 +26,20 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic.base import View
 
+from .. import sessions
 from ..conf import settings
-from ..exceptions import Expired, NoLink, PasswordlessError, StalePage, TooManyRequests, WrongBrowser
+from ..exceptions import (
+    Expired,
+    NoLink,
+    PasswordlessError,
+    StalePage,
+    StepUpRequired,
+    TooManyRequests,
+    WrongBrowser,
+)
 from ..flows import accounts
 from ..identifiers import PUBLIC_ID
-from ..models import Challenge
+from ..models import Challenge, Level
 from ..requester import BROWSER_COOKIE_AGE, Requester, browser_cookie_name, new_browser_key
 
 #: Bytes of a request's body; every form of ours is far smaller.
@@ -49,6 +58,10 @@ STATUS: Final = {
     "disabled": 403,
     "step_up_required": 403,
     "stale_page": 403,
+    "invalid_credential": 400,
+    "unknown_credential": 404,
+    "credential_blocked": 403,
+    "last_way_in": 409,
 }
 
 _TITLES: Final = {
@@ -63,6 +76,9 @@ _TITLES: Final = {
     "disabled": gettext_lazy("You cannot sign in"),
     "step_up_required": gettext_lazy("A stronger proof is needed"),
     "stale_page": gettext_lazy("Please try once more"),
+    "unknown_credential": gettext_lazy("This passkey is not known here"),
+    "credential_blocked": gettext_lazy("This passkey is blocked"),
+    "last_way_in": gettext_lazy("This is your last way in"),
 }
 
 
@@ -107,6 +123,10 @@ class PageView(View):
     template_name: ClassVar[str] = ""
     #: Whether visitors are sent to the sign-in page first.
     for_members: ClassVar[bool] = False
+    #: Whether a session that a recovery made, which may only add a passkey, may see it.
+    for_recovered: ClassVar[bool] = False
+    #: Whether a POST needs the token of a form.
+    checks_token: ClassVar[bool] = True
     requester: Requester
     #: The challenge that this request is about, once it is known to be of this browser.
     subject: Challenge | None = None
@@ -128,9 +148,12 @@ class PageView(View):
         csrf = _CsrfCheck(super().dispatch)
         csrf.process_request(request)
         try:
-            csrf.process_view(request, super().dispatch, args, kwargs)
+            if self.checks_token:
+                csrf.process_view(request, super().dispatch, args, kwargs)
             if self.for_members and not request.user.is_authenticated:
                 response: HttpResponseBase = redirect_to_login(request.get_full_path())
+            elif self.for_members and not self.for_recovered and is_recovered(request):
+                raise StepUpRequired
             else:
                 response = super().dispatch(request, *args, **kwargs)
         except PasswordlessError as refusal:
@@ -241,6 +264,10 @@ class PageView(View):
         return response
 
 
+def is_recovered(request: HttpRequest) -> bool:
+    return sessions.level_of(request) == Level.RECOVERED
+
+
 def safe_next(url: str) -> str:
     """SECURITY: only paths of this site and absolute URLs of ``BASE_URL``; anything else would let a link to our
     sign-in page end on a page of somebody else (CVE-2025-27143). Asked where a value comes in and where it is used."""
@@ -265,10 +292,7 @@ def see_other(url: str) -> HttpResponseRedirect:
     return response
 
 
-def display_name(user: Any) -> str:
-    """How a page addresses a user: their name, else their address, else the user name."""
-    name = getattr(user, "get_full_name", lambda: "")()
-    return str(name or accounts.email_of(user) or user.get_username())
+display_name = accounts.display_name_of
 
 
 def security_headers() -> dict[str, str]:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .. import sessions, throttling
+from ..conf import settings
 from ..exceptions import Expired, InvalidCode, PasswordlessError, TooManyRequests
 from ..flows import sign_in
 from ..forms import CodeForm, IdentifierForm
@@ -62,6 +63,7 @@ class LoginView(PageView):
             error_code=error_code,
             signed_in_as=display_name(user) if user.is_authenticated else "",
             continue_url=destination(self.next_url()),
+            passkeys="passkey" in settings.METHODS,
         )
 
     def actions_after(self, refusal: PasswordlessError) -> list[Action]:

@@ -1,0 +1,127 @@
+"""What an accepted proof makes of a sign-in: complete, or pending while another step is due."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from .. import policies, signals
+from ..conf import settings
+from ..exceptions import StepUpRequired
+from ..models import KnownBrowser, Level, Passkey, Proof, SignIn, Totp
+from ..models.event import announce
+from ..policies import NextStep, Rules
+from ..requester import Requester
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an accepted proof.
+
+    ``due``: ``None`` for a completed sign-in; else the level that is still missing, and ``sign_in`` waits without a
+    session. ``created``: the account is new. ``next_url``: where the person wanted to go, or "".
+    """
+
+    sign_in: SignIn
+    created: bool = False
+    next_url: str = ""
+    due: NextStep | None = None
+
+
+def begin(user: Any, *, requester: Requester, client_id: str = "", now: datetime) -> SignIn:
+    """An unsaved SignIn of this user in this browser, without a proof."""
+    return SignIn(
+        user=user,
+        client_id=client_id,
+        browser_digest=requester.browser_digest,
+        ip=requester.ip or None,
+        user_agent=requester.user_agent,
+        created_at=now,
+        last_seen_at=now,
+    )
+
+
+def accept(
+    sign_in: SignIn,
+    proof: Proof,
+    *,
+    requester: Requester,
+    minimum: Level | str,
+    recovering: bool = False,
+    by_operator: bool = False,
+    device: Passkey | Totp | None = None,
+    now: datetime,
+) -> NextStep | None:
+    """Add a proof to a SignIn and weigh it. Returns what is still due; remembers the browser when nothing is.
+
+    ``device``: the authenticator that proved, for django-otp. ``recovering``: the proof only opens the way to a new
+    passkey. ``by_operator``: an administrator's link, which may also let a member of staff add a first passkey.
+    Raises StepUpRequired when something is due that this person has no means to give: fail closed.
+    """
+    # The newest of each method: a session that is confirmed every ten minutes for a month stays small.
+    sign_in.set_proofs([*(kept for kept in sign_in.all_proofs() if kept.method != proof.method), proof])
+    sign_in.auth_time = now
+    policy = policies.current()
+    level = policy.level_of(sign_in.all_proofs())
+    sign_in.level = Level.RECOVERED if recovering and level != Level.PHR else level
+    if device is not None:
+        sign_in.otp_device_id = device.persistent_id
+    due = None if recovering else policy.next_step(sign_in.user, sign_in, Rules(minimum_level=Level(minimum)))
+    if due is None:
+        if requester.browser_digest:
+            KnownBrowser.objects.remember(user_id=sign_in.user.pk, browser_digest=requester.browser_digest, now=now)
+        return None
+    if not sign_in._state.adding and sign_in.pending_until is None:
+        return None  # a running session that was confirmed: its guards ask for more when more is needed
+    if not can_reach(sign_in.user, due.level) and not may_enrol_pending(sign_in.user, by_operator=by_operator):
+        raise StepUpRequired
+    return due
+
+
+def wait_for_more(sign_in: SignIn, *, by_operator: bool, now: datetime) -> None:
+    """Keep a SignIn that lacks another step, without a session, for ``PENDING_LIFETIME`` seconds."""
+    sign_in.pending_until = now + timedelta(seconds=settings.PENDING_LIFETIME)
+    sign_in.may_enrol = may_enrol_pending(sign_in.user, by_operator=by_operator)
+    sign_in.save()
+
+
+def waiting(public_id: str, *, requester: Requester, now: datetime | None = None) -> SignIn | None:
+    """The sign-in of this browser that waits for another step; ``None`` when there is none, or its time is over.
+
+    SECURITY: the public id names it, the browser's key opens it.
+    """
+    if not requester.browser_digest:
+        return None
+    rows = SignIn.objects.pending(now=now or timezone.now()).select_related("user__passwordless_profile")
+    return rows.filter(public_id=public_id, browser_digest=requester.browser_digest).first()
+
+
+def tell(outcome: Outcome, *, masked: str = "", requester: Requester) -> None:
+    """Tell the log and the signals what came of a proof; to be called after the transaction."""
+    kind = "signed_in" if outcome.due is None else "sign_in_pending"
+    user = outcome.sign_in.user
+    announce(kind, user=user, masked=masked, requester=requester, level=outcome.sign_in.level)
+    if outcome.due is None:
+        signals.signed_in.send_robust(SignIn, user=user, sign_in=outcome.sign_in, created=outcome.created)
+
+
+def can_reach(user: Any, level: Level) -> bool:
+    """Whether this person has an authenticator that makes a link or a code into this level."""
+    if "passkey" in settings.METHODS and Passkey.objects.filter(user=user, confirmed=True).exists():
+        return True
+    has_app = "totp" in settings.METHODS and Totp.objects.filter(user=user, confirmed=True).exists()
+    return has_app and Level.MULTI.meets(level)
+
+
+def may_enrol_pending(user: Any, *, by_operator: bool) -> bool:
+    """Whether a sign-in that falls short may add the first passkey of its account.
+
+    SECURITY: never where the account had one (it would be a way around it), and for members of staff only behind a
+    link that an administrator handed out: else a mailbox would be enough to become staff.
+    """
+    if "passkey" not in settings.METHODS or Passkey.objects.filter(user=user).exists():
+        return False
+    return by_operator or not getattr(user, "is_staff", False)

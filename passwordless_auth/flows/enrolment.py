@@ -1,0 +1,365 @@
+"""A person adds a passkey, and keeps house with those that are there: rename, block, unblock, remove.
+
+Every change needs a recent strong sign-in, and is told to every proven address. A sign-in by link or code may add the
+*first* passkey of its account, shortly after it was made; a recovered one may add one, and nothing else.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from .. import policies, sessions, signals
+from ..conf import settings
+from ..exceptions import Expired, InvalidCredential, LastWayIn, PasswordlessError, StepUpRequired, UnknownCredential
+from ..methods import passkey as webauthn
+from ..models import Challenge, Identity, Level, Passkey, Profile, SignIn
+from ..models.event import announce, record
+from ..requester import Requester, describe
+from . import accounts, notices, passkey
+
+#: Seconds after a sign-in by link or code within which it may add the account's first passkey.
+FIRST_PASSKEY: Final = 600
+#: Characters of a passkey's name (django-otp's column).
+NAME_LENGTH: Final = 64
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a change is judged by: who, in which SignIn, at which level, since when, and when an authenticator last
+    proved (seconds since 1970). ``sign_in_id`` and ``level`` are ``None`` in a session that other code made."""
+
+    user: Any
+    sign_in_id: int | None
+    level: Level | None
+    created_at: float
+    strong_time: float
+    may_enrol: bool = False
+
+
+def session_of(sign_in: SignIn) -> Session:
+    return Session(
+        user=sign_in.user,
+        sign_in_id=sign_in.pk,
+        level=Level(sign_in.level),
+        created_at=sign_in.created_at.timestamp(),
+        strong_time=sign_in.strong_time,
+        may_enrol=sign_in.pending_until is not None and sign_in.may_enrol,
+    )
+
+
+# -- who may
+
+
+def require_may_add(session: Session) -> Profile:
+    """Raise StepUpRequired unless this session may add a passkey. Returns the profile: one statement.
+
+    SECURITY: judged by method and time of this session (MF-01). Who steals a session that a link or a code made must
+    not be able to add a key of their own beside the owner's.
+    """
+    profile = (
+        Profile.objects.annotate(has_passkey=Exists(Passkey.objects.filter(user=OuterRef("user"))))
+        .filter(user=session.user)
+        .first()
+    )
+    if profile is None:
+        profile = Profile.objects.of(session.user)
+        profile.has_passkey = False  # type: ignore[attr-defined]
+    first = not profile.has_passkey  # type: ignore[attr-defined]
+    may_add_first = session.may_enrol or time.time() - session.created_at < FIRST_PASSKEY
+    allowed = is_strong(session) or session.level == Level.RECOVERED or (first and may_add_first)
+    if not allowed or _frozen_out(profile, session):
+        raise StepUpRequired
+    return profile
+
+
+def require_may_change(session: Session) -> Profile:
+    """Raise StepUpRequired unless this session may block, remove or replace what guards the account."""
+    profile = Profile.objects.of(session.user)
+    if not is_strong(session) or _frozen_out(profile, session):
+        raise StepUpRequired
+    return profile
+
+
+def is_strong(session: Session) -> bool:
+    """Whether two factors, or a passkey, proved in this session within ``STEP_UP_LIFETIME``."""
+    return (
+        session.level is not None
+        and session.level.meets(Level.MULTI)
+        and time.time() - session.strong_time < settings.STEP_UP_LIFETIME
+    )
+
+
+def _frozen_out(profile: Profile, session: Session) -> bool:
+    """SECURITY: after "this wasn't me", who was in before stays without power, and so does who comes by a mailbox: a
+    passkey or a recovery code, used since, is needed."""
+    if profile.frozen_until is None or profile.frozen_until <= timezone.now() or profile.frozen_at is None:
+        return False
+    frozen_at = profile.frozen_at.timestamp()
+    proven = session.strong_time >= frozen_at and is_strong(session)
+    recovered = session.level == Level.RECOVERED and session.created_at >= frozen_at
+    return not (proven or recovered)
+
+
+# -- adding
+
+
+def start(session: Session, *, requester: Requester, now: datetime | None = None) -> dict[str, Any]:
+    """``PublicKeyCredentialCreationOptionsJSON`` for a new passkey of this person. Raises StepUpRequired,
+    TooManyRequests."""
+    now = now or timezone.now()
+    profile = require_may_add(session)
+    challenge = _ceremony(session.user, requester, now)
+    passkey.open_ceremony(challenge, requester=requester, now=now)
+    return creation_options(session.user, profile, challenge)
+
+
+def _ceremony(user: Any, requester: Requester, now: datetime) -> Challenge:
+    return Challenge(
+        purpose=Challenge.Purpose.REGISTER,
+        user=user,
+        browser_digest=requester.browser_digest,
+        ip=requester.ip or None,
+        user_agent=requester.user_agent,
+        key_id=settings.issuing_key_id,
+        accepts_code=False,
+        accepts_link=False,
+        created_at=now,
+        expires_at=now + timedelta(seconds=settings.PASSKEY_CHALLENGE_LIFETIME),
+    )
+
+
+def creation_options(user: Any, profile: Profile, challenge: Challenge) -> dict[str, Any]:
+    # Blocked passkeys are excluded, too: the same authenticator must not come back under another name.
+    return webauthn.creation_options(
+        challenge=passkey.bytes_of(challenge),
+        user_handle=profile.handle,
+        name=accounts.name_of(user),
+        display_name=accounts.display_name_of(user),
+        exclude=Passkey.objects.of(user),
+    )
+
+
+def register(
+    credential: Any,
+    session: Session,
+    *,
+    requester: Requester,
+    name: str = "",
+    conditional: bool = False,
+    now: datetime | None = None,
+) -> Passkey:
+    """Check a ``RegistrationResponseJSON`` and keep the passkey.
+
+    ``conditional``: the browser made it by itself after a sign-in with a password (conditional create). ``name``: what
+    its owner calls it, "" for the provider's name. Raises InvalidCredential, Expired, StepUpRequired.
+    """
+    now = now or timezone.now()
+    answer = webauthn.read(credential, ceremony="webauthn.create")
+    public_id = passkey.named_challenge(answer, purpose=Challenge.Purpose.REGISTER, requester=requester)
+    require_may_add(session)
+    with transaction.atomic(durable=True):
+        done = _add(
+            answer,
+            public_id,
+            session.user,
+            requester=requester,
+            sign_in_id=session.sign_in_id,
+            name=name,
+            user_presence=not conditional,
+            now=now,
+        )
+    if isinstance(done, PasswordlessError):
+        announce(f"refused_{done.code}", user=session.user, requester=requester, method="passkey")
+        raise done
+    return done
+
+
+def _add(
+    answer: webauthn.Answer,
+    public_id: str,
+    user: Any,
+    *,
+    requester: Requester,
+    sign_in_id: int | None,
+    name: str,
+    user_presence: bool,
+    now: datetime,
+) -> Passkey | PasswordlessError:
+    """Use the challenge up, verify, keep, tell. A refusal is returned, so that the challenge stays used up."""
+    of_user = Challenge.objects.filter(user=user)
+    if not of_user.use_up(public_id, purpose=Challenge.Purpose.REGISTER, requester=requester, now=now):
+        return Expired()
+    try:
+        registered = webauthn.verify_registration(answer, challenge=answer.challenge, user_presence=user_presence)
+    except InvalidCredential as refusal:
+        return refusal
+    row = Passkey(
+        user=user,
+        name=tidy_name(name) or default_name(registered.aaguid, requester),
+        credential_id=registered.credential_id,
+        credential_digest=Passkey.digest_of(registered.credential_id),
+        public_key=registered.public_key,
+        algorithm=registered.algorithm,
+        sign_count=registered.sign_count,
+        transports=registered.transports,
+        aaguid=registered.aaguid,
+        attestation_format=registered.attestation_format,
+        backup_eligible=registered.backup_eligible,
+        backed_up=registered.backed_up,
+        enrolled_in_id=sign_in_id,
+        last_browser_digest=requester.browser_digest,
+        created_at=now,
+    )
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError:  # §7.1 step 26: an id that is already registered, whoever it belongs to
+        return InvalidCredential("its id is taken")
+    notices.tell(user, "passkey_added", passkey=row, requester=requester, sign_in_id=sign_in_id, now=now)
+    announce("passkey_added", user=user, requester=requester, passkey=row.public_id)
+    _send(signals.authenticator_added, row)
+    return row
+
+
+def tidy_name(name: str) -> str:
+    """One line of printable characters, cut to what the column holds."""
+    return " ".join("".join(char if char.isprintable() else " " for char in name).split())[:NAME_LENGTH]
+
+
+def default_name(aaguid: str, requester: Requester) -> str:
+    """The provider's name where it is known, else the browser and system that it was made in."""
+    provider = webauthn.provider_of(aaguid)
+    if provider is not None:
+        return provider.name[:NAME_LENGTH]
+    where = " · ".join(filter(None, describe(requester.user_agent)))
+    return (_("Passkey on {device}").format(device=where) if where else _("Passkey"))[:NAME_LENGTH]
+
+
+# -- keeping house
+
+
+def rename(session: Session, public_id: str, name: str) -> Passkey:
+    """Give a passkey another name. Raises UnknownCredential, StepUpRequired for a recovered session."""
+    if session.level in {None, Level.RECOVERED}:
+        raise StepUpRequired
+    row = _named(session.user, public_id)
+    row.name = tidy_name(name) or row.name
+    row.save(update_fields=["name"])
+    announce("passkey_renamed", user=session.user, passkey=row.public_id)
+    return row
+
+
+def block(session: Session, public_id: str, *, requester: Requester, now: datetime | None = None) -> Passkey:
+    """Refuse a passkey from now on, keep its row, and end the sessions that it made. Raises LastWayIn, StepUpRequired,
+    UnknownCredential."""
+    now = now or timezone.now()
+    require_may_change(session)
+    with transaction.atomic():
+        row = _named(session.user, public_id, lock=True)
+        require_another_way_in(session.user, without=row)
+        if Passkey.objects.filter(pk=row.pk).block(now=now):
+            after_block(row, requester=requester, sign_in_id=session.sign_in_id, now=now)
+    row.refresh_from_db(fields=["confirmed", "blocked_at"])
+    return row
+
+
+def after_block(row: Passkey, *, requester: Requester, sign_in_id: int | None = None, now: datetime) -> None:
+    """What follows from a block, whoever did it: its sessions end, its owner is told. Inside the transaction."""
+    sessions.end(made_by(row), reason="passkey_blocked", now=now)
+    record("passkey_blocked", user=row.user, requester=requester, now=now, passkey=row.public_id)
+    notices.tell(row.user, "passkey_blocked", passkey=row, requester=requester, sign_in_id=sign_in_id, now=now)
+    _send(signals.authenticator_blocked, row)
+
+
+def unblock(session: Session, public_id: str, *, requester: Requester, now: datetime | None = None) -> Passkey:
+    """Let a blocked passkey work again. Raises StepUpRequired, UnknownCredential."""
+    now = now or timezone.now()
+    require_may_change(session)
+    with transaction.atomic():
+        row = _named(session.user, public_id, lock=True)
+        if Passkey.objects.filter(pk=row.pk).unblock():
+            after_unblock(row, requester=requester, sign_in_id=session.sign_in_id, now=now)
+    row.refresh_from_db(fields=["confirmed", "blocked_at"])
+    return row
+
+
+def after_unblock(row: Passkey, *, requester: Requester, sign_in_id: int | None = None, now: datetime) -> None:
+    record("passkey_unblocked", user=row.user, requester=requester, now=now, passkey=row.public_id)
+    notices.tell(row.user, "passkey_unblocked", passkey=row, requester=requester, sign_in_id=sign_in_id, now=now)
+
+
+def remove(session: Session, public_id: str, *, requester: Requester, now: datetime | None = None) -> Passkey:
+    """Delete a passkey, and end the sessions that it made, but this one. Raises LastWayIn, StepUpRequired,
+    UnknownCredential."""
+    now = now or timezone.now()
+    require_may_change(session)
+    with transaction.atomic():
+        row = _named(session.user, public_id, lock=True)
+        require_another_way_in(session.user, without=row)
+        sessions.end(
+            [made for made in made_by(row) if made.pk != session.sign_in_id], reason="passkey_removed", now=now
+        )
+        notices.tell(
+            session.user, "passkey_removed", passkey=row, requester=requester, sign_in_id=session.sign_in_id, now=now
+        )
+        record("passkey_removed", user=session.user, requester=requester, now=now, passkey=row.public_id)
+        pk = row.pk
+        row.delete()
+        row.pk = pk  # for receivers, who may want to find what they keep about it
+        _send(signals.authenticator_removed, row)
+    return row
+
+
+def _named(user: Any, public_id: str, *, lock: bool = False) -> Passkey:
+    rows = Passkey.objects.filter(user=user, public_id=public_id)
+    row: Passkey | None = (rows.select_for_update() if lock else rows).first()
+    if row is None:
+        raise UnknownCredential
+    row.user = user
+    return row
+
+
+def made_by(row: Passkey) -> list[SignIn]:
+    """The running sessions that this passkey signed in, or confirmed."""
+    running = SignIn.objects.live().filter(user=row.user).select_related("user")
+    return [
+        made
+        for made in running
+        if made.otp_device_id == row.persistent_id or row.public_id in {p.authenticator for p in made.all_proofs()}
+    ]
+
+
+def require_another_way_in(
+    user: Any, *, without: Passkey | None = None, without_identity: Identity | None = None
+) -> None:
+    """Raise LastWayIn when this person could not sign in any more, at the level that their account needs.
+
+    To be called inside the transaction of the change, which locks the account's profile: two requests that take away
+    one of two ways each wait for each other.
+    """
+    Profile.objects.select_for_update().filter(user=user).first()
+    left = Passkey.objects.filter(user=user, confirmed=True)
+    if without is not None:
+        left = left.exclude(pk=without.pk)
+    if "passkey" in settings.METHODS and left.exists():
+        return
+    addresses = Identity.objects.filter(user=user, for_sign_in=True).exclude(proven_at=None)
+    if without_identity is not None:
+        addresses = addresses.exclude(pk=without_identity.pk)
+    reached = Level.SINGLE
+    if policies.current().needs(user).meets(Level.MULTI) and Profile.objects.filter(user=user, has_totp=True).exists():
+        reached = Level.MULTI
+    if not addresses.exists() or not reached.meets(policies.current().needs(user)):
+        raise LastWayIn
+
+
+def _send(signal: Any, row: Passkey) -> None:
+    transaction.on_commit(lambda: signal.send_robust(Passkey, user=row.user, authenticator=row), robust=True)

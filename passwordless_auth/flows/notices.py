@@ -1,0 +1,72 @@
+"""Notices: what changed about an account, to every proven address of its owner, with "this wasn't me"."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from .. import outbox
+from ..conf import settings
+from ..models import Challenge, Delivery, Identity, Passkey, Profile
+from ..requester import Requester
+
+#: Seconds that a notice is tried to be sent.
+LIFETIME: Final = 86400
+
+
+def tell(
+    user: Any,
+    kind: str,
+    *,
+    requester: Requester,
+    now: datetime,
+    passkey: Passkey | None = None,
+    sign_in_id: int | None = None,
+    **facts: Any,
+) -> Challenge | None:
+    """Queue the notice ``kind`` (templates ``messages/<kind>.*``) to every proven address; to be called inside the
+    transaction of the change.
+
+    All share one link, "this wasn't me", which works for ``REPORT_LIFETIME``: the returned challenge (purpose
+    ``report``), whose ``params`` say what it would undo: ``kind``, ``passkey`` (public id) and ``sign_in`` (pk of the
+    session that made the change), beside ``facts`` for the templates. ``None`` when there is no proven address.
+    """
+    identities = list(Identity.objects.filter(user=user).exclude(proven_at=None).order_by("-is_primary", "pk"))
+    if not identities:
+        return None
+    first = identities[0]
+    expires_at = now + timedelta(seconds=settings.REPORT_LIFETIME)
+    params = {**facts, "kind": kind, "sign_in": sign_in_id}
+    if passkey is not None:
+        params |= {"passkey": passkey.public_id, "name": passkey.name}
+    challenge = Challenge.objects.create(
+        purpose=Challenge.Purpose.REPORT,
+        kind=first.kind,
+        canonical=first.canonical,
+        identity=first,
+        user=user,
+        params=params,
+        # No browser_digest: no browser asked for this link. Who made the change is told by ip and user_agent.
+        ip=requester.ip or None,
+        user_agent=requester.user_agent,
+        key_id=settings.issuing_key_id,
+        accepts_code=False,
+        created_at=now,
+        link_expires_at=expires_at,
+        expires_at=expires_at,
+    )
+    language = Profile.objects.of(user).language
+    for identity in identities:
+        delivery = Delivery(
+            kind=kind,
+            canonical=identity.canonical,
+            challenge=challenge,
+            user=user,
+            language=language,
+            created_at=now,
+            available_at=outbox.leased_until(now=now),
+            expires_at=now + timedelta(seconds=LIFETIME),
+        )
+        delivery.save(force_insert=True)
+        outbox.post(delivery)
+    return challenge

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django_otp.models import Device, DeviceManager
+
+from .. import derivation
+
+#: WebAuthn Level 3 §5.8.3: an id is at most 1023 bytes.
+MAX_CREDENTIAL_ID = 1023
+
+
+def digest_of(credential_id: bytes) -> str:
+    """What a credential id is found by: unique in a column that every database can index."""
+    return hashlib.sha256(credential_id).hexdigest()
+
+
+class PasskeyQuerySet(models.QuerySet["Passkey"]):
+    def with_id(self, credential_id: bytes) -> PasskeyQuerySet:
+        """The one passkey of this credential id, with its user and the user's profile: one statement."""
+        return self.select_related("user__passwordless_profile").filter(credential_digest=digest_of(credential_id))
+
+    def usable(self) -> PasskeyQuerySet:
+        return self.filter(confirmed=True)
+
+    def of(self, user: Any) -> PasskeyQuerySet:
+        """A person's passkeys, oldest first, blocked ones among them."""
+        return self.filter(user=user).order_by("pk")
+
+    def used(self, passkey: Passkey, *, sign_count: int, backed_up: bool, browser_digest: str, now: datetime) -> bool:
+        """Note one use. False when the counter has moved, or the passkey was blocked, since it was read: then another
+        request was first, and nothing that the signature says may count (WebAuthn §7.2 step 22)."""
+        changed = self.filter(pk=passkey.pk, confirmed=True, sign_count=passkey.sign_count).update(
+            sign_count=sign_count, backed_up=backed_up, last_used_at=now, last_browser_digest=browser_digest
+        )
+        return changed == 1
+
+    def block(self, *, now: datetime) -> int:
+        """Refuse these passkeys from now on. The rows stay, so that they can be told about, and unblocked."""
+        return self.filter(confirmed=True).update(confirmed=False, blocked_at=now)
+
+    def unblock(self) -> int:
+        return self.filter(confirmed=False).update(confirmed=True, blocked_at=None)
+
+
+class Passkey(Device):  # type: ignore[misc]
+    """A WebAuthn credential of a user: what signs in by fingerprint, face, PIN or security key.
+
+    A django-otp Device, so that ``request.user.is_verified()`` is true for the sessions it made. ``confirmed`` is False
+    while it is blocked: django-otp then ends the verification of sessions that run.
+    """
+
+    public_id = models.CharField(max_length=22, unique=True, default=derivation.new_public_id, editable=False)
+    # Device's own has no related name, and two Devices of one app would clash on it.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="passkeys")
+    credential_id = models.BinaryField(max_length=MAX_CREDENTIAL_ID)
+    credential_digest = models.CharField(max_length=64, unique=True, editable=False)
+    public_key = models.BinaryField(_("public key (COSE)"))
+    algorithm = models.IntegerField(_("algorithm (COSE)"))
+    sign_count = models.PositiveBigIntegerField(default=0)
+    transports = models.JSONField(default=list, blank=True)
+    aaguid = models.CharField(_("AAGUID"), max_length=36, blank=True, default="")
+    attestation_format = models.CharField(max_length=32, blank=True, default="none")
+    backup_eligible = models.BooleanField(_("can be synced"), default=False)
+    backed_up = models.BooleanField(_("synced"), default=False)
+    #: The session that enrolled it; what "this wasn't me" ends with it.
+    enrolled_in = models.ForeignKey(
+        "passwordless_auth.SignIn", models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    last_browser_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    blocked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = DeviceManager.from_queryset(PasskeyQuerySet)()
+
+    class Meta:
+        verbose_name = _("passkey")
+        verbose_name_plural = _("passkeys")
+
+    def __str__(self) -> str:
+        return str(self.name)
+
+    digest_of = staticmethod(digest_of)
+
+    @property
+    def is_blocked(self) -> bool:
+        return not self.confirmed
+
+    @property
+    def device_type(self) -> str:
+        """``"synced"`` (a password manager keeps it on several devices) or ``"bound"`` (to one device)."""
+        return "synced" if self.backup_eligible else "bound"
