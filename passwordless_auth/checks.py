@@ -120,14 +120,14 @@ def check_choices(**_kwargs: Any) -> Iterator[Message]:
         ("LEVEL_FOR_STAFF", [settings.LEVEL_FOR_STAFF]),
         ("LEVEL_FOR_GROUPS", list(settings.LEVEL_FOR_GROUPS.values())),
     ):
-        if any(highest < _rank(level) for level in levels):
+        if any(level not in Level.values for level in levels) and setting == "LEVEL_FOR_GROUPS":
+            yield _error(5, f"PASSWORDLESS_AUTH_{setting} names no level.", f"Use one of {', '.join(Level.values)}.")
+        elif any(highest < _rank(level) for level in levels):
             yield _error(
                 7,
                 f"PASSWORDLESS_AUTH_{setting} asks for a level that no installed method reaches.",
                 "Nobody whom it is for could sign in. Add 'passkey' (or for 'multi', 'totp') to METHODS.",
             )
-        if any(level not in Level.values for level in levels):
-            yield _error(5, f"PASSWORDLESS_AUTH_{setting} names no level.", f"Use one of {', '.join(Level.values)}.")
 
 
 def _highest_level() -> int:
@@ -144,29 +144,41 @@ def check_passkeys(**_kwargs: Any) -> Iterator[Message]:
     """What WebAuthn Level 3 §5.1.3 and §5.11 would refuse in every browser."""
     if "passkey" not in settings.METHODS:
         return
-    try:
-        rp_id, origins, related = settings.PASSKEY_RP_ID, settings.PASSKEY_ORIGINS, settings.PASSKEY_RELATED_ORIGINS
-    except (ImproperlyConfigured, ValueError):  # BASE_URL: told by its own check
-        return
+    if any(True for _wrong in check_base_url()):
+        return  # what follows from it would be told a second time
+    rp_id, origins, related = settings.PASSKEY_RP_ID, settings.PASSKEY_ORIGINS, settings.PASSKEY_RELATED_ORIGINS
     for origin in [*origins, *related]:
-        if origin.startswith("android:apk-key-hash:"):
-            continue
-        url = urlsplit(origin)
-        local = url.hostname == "localhost" or (url.hostname or "").endswith(".localhost")
-        if url.scheme not in {"https", "http"} or not url.hostname or origin != f"{url.scheme}://{url.netloc}":
-            yield _error(23, f"{origin!r} is no origin.", "Write scheme and host alone: 'https://example.com'.")
-        elif url.scheme == "http" and not local and rp_id != "testserver":
-            yield _warning(24, f"{origin} is not https: browsers offer no passkeys there.", "Use https.")
-        elif origin in origins and url.hostname != rp_id and not (url.hostname or "").endswith(f".{rp_id}"):
-            yield _error(
-                25,
-                f"The host of {origin} does not belong to PASSWORDLESS_AUTH_PASSKEY_RP_ID ({rp_id}).",
-                "The RP ID is the host itself or a parent domain of it; other domains go to PASSKEY_RELATED_ORIGINS.",
-            )
-    if len({(urlsplit(origin).hostname or "").rpartition(".")[0].rpartition(".")[2] for origin in related}) > 5:
+        if not origin.startswith("android:apk-key-hash:"):
+            yield from _check_origin(origin, rp_id, is_related=origin in related)
+    # The part that a browser counts: "example" of example.com and of example.org is one (the real rule knows co.uk).
+    if len({origin.rpartition(".")[0].rpartition(".")[2].rpartition("//")[2] for origin in related}) > 5:
         yield _warning(
             26, "PASSKEY_RELATED_ORIGINS has more than five labels.", "Browsers read only five (WebAuthn L3 §5.11)."
         )
+
+
+def _check_origin(origin: str, rp_id: str, *, is_related: bool) -> Iterator[Message]:
+    try:
+        url = urlsplit(origin)
+    except ValueError:
+        url = urlsplit("")
+    host = url.hostname or ""
+    if url.scheme not in {"https", "http"} or not host or origin != f"{url.scheme}://{url.netloc}":
+        yield _error(23, f"{origin!r} is no origin.", "Write scheme and host alone: 'https://example.com'.")
+        return
+    if url.scheme == "http" and not _is_of_this_machine(host) and origin != settings.BASE_URL:
+        yield _warning(24, f"{origin} is not https: browsers offer no passkeys there.", "Use https.")
+    if not is_related and host != rp_id and not host.endswith(f".{rp_id}"):
+        yield _error(
+            25,
+            f"The host of {origin} does not belong to PASSWORDLESS_AUTH_PASSKEY_RP_ID ({rp_id}).",
+            "The RP ID is the host itself or a parent domain of it; other domains go to PASSKEY_RELATED_ORIGINS.",
+        )
+
+
+def _is_of_this_machine(host: str) -> bool:
+    """Where browsers do without https, and the host name of Django's test client."""
+    return host in {"localhost", "testserver", "127.0.0.1"} or host.endswith(".localhost")
 
 
 def check_numbers(**_kwargs: Any) -> Iterator[Message]:

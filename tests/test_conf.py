@@ -28,17 +28,32 @@ def test_every_setting_has_its_documentation():
     assert [name for name in names() if not getattr(conf.Settings, name).__doc__] == []
 
 
+#: Required, or made from what is required.
+THAT_FOLLOW = {"BASE_URL", "SITE_NAME", "SECRET_KEYS", "PASSKEY_RP_ID", "PASSKEY_ORIGINS"}
+
+
 def test_the_defaults_are_those_of_the_security_rules():
     defaults = OfNobody()
 
-    assert {
-        name: getattr(defaults, name) for name in names() if name not in {"BASE_URL", "SITE_NAME", "SECRET_KEYS"}
-    } == {
+    assert {name: getattr(defaults, name) for name in names() if name not in THAT_FOLLOW} == {
         "NEW_KEY_DELAY": 600,
         "SIGN_UP": "open",
-        "METHODS": ["magic_link", "one_time_code"],
+        "METHODS": ["magic_link", "one_time_code", "passkey", "recovery_code", "totp"],
         "POLICY": "passwordless_auth.policies.Policy",
         "LEVEL_FOR_STAFF": "single",
+        "LEVEL_FOR_GROUPS": {},
+        "LEVEL_LIFETIME": 86400,
+        "PENDING_LIFETIME": 600,
+        "PASSKEY_RELATED_ORIGINS": [],
+        "PASSKEY_ATTESTATION": "none",
+        "PASSKEY_AAGUIDS_ALLOWED": [],
+        "PASSKEY_AAGUIDS_DENIED": [],
+        "PASSKEY_HINTS": [],
+        "PASSKEY_CHALLENGE_LIFETIME": 300,
+        "ENROLMENT_LIFETIME": 300,
+        "RECOVERY_CODE_COUNT": 10,
+        "REPORT_LIFETIME": 604800,
+        "FREEZE_LIFETIME": 86400,
         "CHANNELS": {"email": {"BACKEND": "passwordless_auth.channels.email.EmailChannel"}},
         "SENDER": "thread",
         "CODE_IN_SUBJECT": True,
@@ -52,6 +67,9 @@ def test_the_defaults_are_those_of_the_security_rules():
         "LIMIT_STARTS_PER_IP": "50/h",
         "LIMIT_FAILURES_PER_IP": "20/10m",
         "LIMIT_FAILURES_PER_ACCOUNT": "10/h,20/d",
+        "LIMIT_PASSKEY_STARTS_PER_IP": "60/60s,1000/h",
+        "LIMIT_RECOVERY_FAILURES_PER_ACCOUNT": "5/h",
+        "LIMIT_TOTP_FAILURES_PER_ACCOUNT": "5/15m,20/d",
         "LIMIT_STORE": "database",
         "TRUSTED_PROXY_COUNT": 0,
         "SESSION_IDLE": 43200,

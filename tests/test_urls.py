@@ -15,11 +15,19 @@ AGREED = {
     "link_confirm": "/login/link/",
     "link": f"/login/link/{TOKEN}/",
     "step_up": "/login/step-up/",
+    "passkey_options": "/login/passkey/options/",
+    "passkey_verify": "/login/passkey/verify/",
     "session": "/login/session.json",
     "logout": "/logout/",
     "signed_out": "/logout/done/",
     "account": "/account/",
     "sessions": "/account/sessions/",
+    "passkeys": "/account/passkeys/",
+    "passkey_register_options": "/account/passkeys/options/",
+    "passkey_register": "/account/passkeys/register/",
+    "passkey_signal": "/account/passkeys/signal.json",
+    "related_origins": "/.well-known/webauthn",
+    "passkey_endpoints": "/.well-known/passkey-endpoints",
 }
 
 

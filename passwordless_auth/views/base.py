@@ -139,12 +139,9 @@ class PageView(View):
         self.requester = Requester.from_request(request)
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if _body_length(request) > MAX_BODY:
-            return self._secured(HttpResponse(_("This is too much."), status=413, content_type="text/plain"))
-        if _in_other_charset(request):
-            return self._secured(HttpResponse(status=415, content_type="text/plain"))
-        if not _is_readable(request):
-            return self._secured(HttpResponse(_("This can't be read."), status=400, content_type="text/plain"))
+        unreadable = self.unreadable(request)
+        if unreadable is not None:
+            return self._secured(unreadable)
         csrf = _CsrfCheck(super().dispatch)
         csrf.process_request(request)
         try:
@@ -159,6 +156,16 @@ class PageView(View):
         except PasswordlessError as refusal:
             response = self.refuse(refusal)
         return self._secured(csrf.process_response(request, response))
+
+    def unreadable(self, request: HttpRequest) -> HttpResponseBase | None:
+        """The answer to a request whose body is not even looked at; ``None`` to go on."""
+        if _body_length(request) > MAX_BODY:
+            return HttpResponse(_("This is too much."), status=413, content_type="text/plain")
+        if _in_other_charset(request):
+            return HttpResponse(status=415, content_type="text/plain")
+        if not _is_readable(request):
+            return HttpResponse(_("This can't be read."), status=400, content_type="text/plain")
+        return None
 
     def page_response(self, *, status: int = 200, page: str = "", **context: Any) -> HttpResponseBase:
         """Render ``page`` (default: this view's own)."""

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from .. import sessions
 from ..conf import settings
@@ -18,8 +19,6 @@ from ..identifiers import PUBLIC_ID, parse
 from ..methods import passkey as webauthn
 from ..models import Level, Passkey, Profile, SignIn
 from .base import STATUS, PageView, destination, see_other, with_next
-
-JSON_TYPES: Final = {"application/json"}
 
 
 class JsonView(PageView):
@@ -32,12 +31,11 @@ class JsonView(PageView):
     http_method_names = ("post", "options")
     checks_token = False
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.method == "POST" and request.content_type not in JSON_TYPES:
-            return self._secured(
-                JsonResponse({"error": "unsupported_media_type", "detail": "application/json"}, status=415)
-            )
-        return super().dispatch(request, *args, **kwargs)
+    def unreadable(self, request: HttpRequest) -> HttpResponseBase | None:
+        if request.method == "POST" and request.content_type != "application/json":
+            detail = _("The body of the request has to be JSON.")
+            return JsonResponse({"error": "unsupported_media_type", "detail": detail}, status=415)
+        return super().unreadable(request)
 
     def require_own_page(self) -> None:
         origin = self.request.META.get("HTTP_ORIGIN")
