@@ -88,3 +88,5 @@ PASSWORDLESS_AUTH_BASE_URL = "http://testserver"
 PASSWORDLESS_AUTH_SITE_NAME = "Testserver"
 PASSWORDLESS_AUTH_SECRET_KEYS = [("k1", "the-first-key-of-the-tests-" + "a" * 20)]
 PASSWORDLESS_AUTH_SENDER = "inline"
+# Browsers offer passkeys on https only, and so does the software authenticator of the test kit.
+PASSWORDLESS_AUTH_PASSKEY_ORIGINS = ["https://testserver"]

@@ -173,7 +173,7 @@ def register(
             requester=requester,
             sign_in_id=session.sign_in_id,
             name=name,
-            user_presence=not conditional,
+            conditional=conditional,
             now=now,
         )
     if isinstance(done, PasswordlessError):
@@ -190,7 +190,7 @@ def _add(
     requester: Requester,
     sign_in_id: int | None,
     name: str,
-    user_presence: bool,
+    conditional: bool,
     now: datetime,
 ) -> Passkey | PasswordlessError:
     """Use the challenge up, verify, keep, tell. A refusal is returned, so that the challenge stays used up."""
@@ -198,7 +198,7 @@ def _add(
     if not of_user.use_up(public_id, purpose=Challenge.Purpose.REGISTER, requester=requester, now=now):
         return Expired()
     try:
-        registered = webauthn.verify_registration(answer, challenge=answer.challenge, user_presence=user_presence)
+        registered = webauthn.verify_registration(answer, challenge=answer.challenge, conditional=conditional)
     except InvalidCredential as refusal:
         return refusal
     row = Passkey(

@@ -154,13 +154,15 @@ def provider_of(aaguid: str) -> Provider | None:
 # -- reading
 
 
-def read(credential: Any, *, ceremony: str) -> Answer:
+def read(credential: Any, *, ceremony: str, user_verification: bool = True) -> Answer:
     """Read the JSON form of an answer to ``navigator.credentials.create()`` or ``get()``.
 
     ``ceremony``: ``"webauthn.create"`` or ``"webauthn.get"``. Takes what browsers' ``toJSON()``,
     @simplewebauthn/browser and @passwordless-id/webauthn 2 send: padding is dropped, members that are not needed are
     ignored, a ``user`` among them. Raises InvalidCredential for what does not hold together, whichever credential it
     names: so the refusal tells nothing about which credentials exist.
+
+    ``user_verification``: False only to look at what authenticators without it sent; no flow of ours does.
     """
     try:
         tidy = _without_padding(credential)
@@ -178,7 +180,7 @@ def read(credential: Any, *, ceremony: str) -> Answer:
         raise InvalidCredential("it is no public key")
     _require_our_ceremony(client_data, ceremony)
     if ceremony == "webauthn.get":
-        _require_our_authenticator_data(authenticator_data)
+        _require_our_authenticator_data(authenticator_data, user_verification=user_verification)
     return Answer(credential_id=credential_id, challenge=challenge, credential=tidy, user_handle=user_handle)
 
 
@@ -189,16 +191,16 @@ def _require_our_ceremony(client_data: Mapping[str, Any], ceremony: str) -> None
     if client_data.get("origin") not in [*settings.PASSKEY_ORIGINS, *settings.PASSKEY_RELATED_ORIGINS]:
         raise InvalidCredential("it was made on another site")
     # SECURITY: a page of somebody else that frames ours could make its visitor's authenticator answer.
-    if client_data.get("crossOrigin") not in {None, False} or client_data.get("topOrigin") is not None:
+    if client_data.get("crossOrigin") not in (None, False) or client_data.get("topOrigin") is not None:
         raise InvalidCredential("it was made in a frame")
 
 
-def _require_our_authenticator_data(data: bytes) -> None:
+def _require_our_authenticator_data(data: bytes, *, user_verification: bool) -> None:
     """What can be told without knowing the credential: §7.2 steps 15 to 19, and the length."""
     if len(data) < 37 or data[:32] != hashlib.sha256(settings.PASSKEY_RP_ID.encode()).digest():
         raise InvalidCredential("it belongs to another site")
     present, verified, eligible, backed_up = (bool(data[32] & 1 << bit) for bit in (0, 2, 3, 4))
-    if not present or not verified:
+    if not present or (user_verification and not verified):
         raise InvalidCredential("the person was not verified")
     if backed_up and not eligible:
         raise InvalidCredential("its backup flags contradict each other")
@@ -221,11 +223,13 @@ def _without_padding(credential: Any) -> dict[str, Any]:
 # -- verifying
 
 
-def verify_registration(answer: Answer, *, challenge: bytes, user_presence: bool = True) -> Registered:
+def verify_registration(
+    answer: Answer, *, challenge: bytes, conditional: bool = False, user_verification: bool = True
+) -> Registered:
     """The new credential, or InvalidCredential (WebAuthn Level 3 §7.1).
 
-    ``user_presence``: False for a passkey that the browser made by itself after a sign-in with a password
-    (conditional create, §5.1.3). The key is taken from the attestation object alone; attestation is verified where it
+    ``conditional``: the browser made it by itself after a sign-in with a password (conditional create, §5.1.3), when
+    nobody was there to be verified; to sign in with it, somebody has to be. The key is taken from the attestation object alone; attestation is verified where it
     is given.
     """
     from webauthn import verify_registration_response
@@ -239,8 +243,8 @@ def verify_registration(answer: Answer, *, challenge: bytes, user_presence: bool
             expected_challenge=challenge,
             expected_rp_id=settings.PASSKEY_RP_ID,
             expected_origin=[*settings.PASSKEY_ORIGINS, *settings.PASSKEY_RELATED_ORIGINS],
-            require_user_presence=user_presence,
-            require_user_verification=True,
+            require_user_presence=not conditional,
+            require_user_verification=user_verification and not conditional,
             supported_pub_key_algs=[COSEAlgorithmIdentifier(number) for number in algorithms()],
         )
         algorithm = int(decode_credential_public_key(verified.credential_public_key).alg)
@@ -290,7 +294,9 @@ class Asserted:
     backup_eligible: bool
 
 
-def verify_assertion(answer: Answer, *, challenge: bytes, public_key: bytes) -> Asserted:
+def verify_assertion(
+    answer: Answer, *, challenge: bytes, public_key: bytes, user_verification: bool = True
+) -> Asserted:
     """Check the signature and all the rest (WebAuthn Level 3 §7.2). Raises InvalidCredential.
 
     The counter is only reported: what a counter that goes back means, the caller decides.
@@ -306,7 +312,7 @@ def verify_assertion(answer: Answer, *, challenge: bytes, public_key: bytes) -> 
             expected_origin=[*settings.PASSKEY_ORIGINS, *settings.PASSKEY_RELATED_ORIGINS],
             credential_public_key=public_key,
             credential_current_sign_count=0,
-            require_user_verification=True,
+            require_user_verification=user_verification,
         )
     except Exception as error:
         raise InvalidCredential("it could not be verified") from error
