@@ -229,8 +229,8 @@ def verify_registration(
     """The new credential, or InvalidCredential (WebAuthn Level 3 §7.1).
 
     ``conditional``: the browser made it by itself after a sign-in with a password (conditional create, §5.1.3), when
-    nobody was there to be verified; to sign in with it, somebody has to be. The key is taken from the attestation object alone; attestation is verified where it
-    is given.
+    nobody was there to be verified; to sign in with it, somebody has to be. The key is taken from the attestation
+    object alone; attestation is verified where it is given.
     """
     from webauthn import verify_registration_response
     from webauthn.helpers.cose import COSEAlgorithmIdentifier

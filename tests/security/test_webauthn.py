@@ -6,6 +6,9 @@ import json
 import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
+
+from passwordless_auth.models import Challenge, Event, Passkey, Profile, SignIn
+from passwordless_auth.testing import outbox
 from passwordless_auth.testing.authenticator import (
     FAULTS_OF_CREATE,
     FAULTS_OF_GET,
@@ -13,9 +16,6 @@ from passwordless_auth.testing.authenticator import (
     Fault,
     lookalikes,
 )
-
-from passwordless_auth.models import Challenge, Event, Passkey, Profile, SignIn
-from passwordless_auth.testing import outbox
 from tests.passkeys import ORIGIN, answer, asked_to_register, asked_to_sign_in, register, send, sign_in, with_passkey
 
 pytestmark = pytest.mark.django_db
