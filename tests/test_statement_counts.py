@@ -1,7 +1,7 @@
 """What each step costs the database: data statements, written down exactly, beside a thousand old rows of every kind.
 
 The promises are those of the design: start ≤ 6 (≤ 4 with limits in Redis), send ≤ 2, finish by code or link ≤ 7 (≤ 6),
-an authenticated request ≤ 2. BEGIN, COMMIT and savepoints are not counted.
+passkey options ≤ 2 (≤ 1), passkey sign-in ≤ 7, register ≤ 8, an authenticated request ≤ 2. BEGIN, COMMIT and savepoints are not counted.
 """
 
 import os
@@ -27,6 +27,8 @@ from passwordless_auth.models import (
     SignIn,
 )
 from passwordless_auth.testing import outbox
+from passwordless_auth.testing.authenticator import Authenticator, Fault
+from tests.passkeys import ORIGIN, answer, asked_to_register, asked_to_sign_in, register, send, with_passkey
 
 pytestmark = pytest.mark.django_db
 
@@ -245,6 +247,88 @@ def test_finish_by_link_in_a_browser_that_is_a_stranger_to_the_account(known, ot
     with statements({"database": 7 + MORE, "redis": 6}[store]):
         response = other_browser.submit("/login/link/", {"challenge": challenge, "action": "sign_in"})
     assert response.status_code == 303
+
+
+# -- passkeys
+
+
+@pytest.fixture
+def authenticator(browser, clock):
+    """A passkey of Ada's, added an hour ago. She is signed out."""
+    authenticator = with_passkey(browser, ADA)
+    browser.submit("/logout/")
+    clock.shift(3600)
+    return authenticator
+
+
+@in_both_stores
+@pytest.mark.usefixtures("old_rows")
+def test_passkey_options(browser, authenticator, store):
+    with statements({"database": 2 + MORE, "redis": 1}[store]):
+        asked_to_sign_in(browser)
+
+
+@in_both_stores
+@pytest.mark.usefixtures("old_rows", "authenticator")
+def test_passkey_options_for_a_typed_address(browser, store):
+    """The same for an address with a passkey, without one, and of nobody."""
+    for address in (ADA, "old7@example.com", "nobody@example.com"):
+        with statements({"database": 3 + MORE, "redis": 2}[store]):
+            asked_to_sign_in(browser, identifier=address)
+
+
+@in_both_stores
+@pytest.mark.usefixtures("old_rows")
+def test_passkey_sign_in(browser, authenticator, store):
+    options = asked_to_sign_in(browser)
+    credential = authenticator.get(options, origin=ORIGIN)
+
+    with statements(7):
+        response = answer(browser, credential)
+    assert response.json() == {"next": "/account/"}
+
+
+@pytest.mark.usefixtures("old_rows")
+def test_passkey_sign_in_that_is_refused(browser, authenticator):
+    """An unknown credential costs what a wrong signature costs."""
+    stranger = Authenticator()
+    stranger.add(rp_id="testserver", user_handle=b"x")
+    for wrong in (stranger, authenticator):
+        credential = wrong.get(asked_to_sign_in(browser), origin=ORIGIN, fault=Fault(signature="flipped"))
+        with statements(2):
+            response = answer(browser, credential)
+        assert response.json()["error"] == "unknown_credential"
+
+
+@in_both_stores
+@pytest.mark.usefixtures("old_rows")
+def test_register(browser, store, clock):
+    """The session and the user included."""
+    browser.sign_in(ADA)
+    made = Authenticator().create(asked_to_register(browser), origin=ORIGIN)
+
+    with statements(8):
+        response = send(browser, "/account/passkeys/register/", made)
+    assert response.status_code == 200
+
+
+def test_a_request_of_a_passkey_session_costs_one_more_that_django_otp_asks(browser, authenticator):
+    assert answer(browser, authenticator.get(asked_to_sign_in(browser), origin=ORIGIN)).status_code == 200
+
+    with statements(3):
+        assert browser.get("/members/").status_code == 200
+
+
+def test_the_list_of_passkeys_costs_the_same_for_any_number(browser, authenticator):
+    assert answer(browser, authenticator.get(asked_to_sign_in(browser), origin=ORIGIN)).status_code == 200
+    costs = []
+    for _ in range(2):
+        with CaptureQueriesContext(connection) as queries:
+            assert browser.get("/account/passkeys/").status_code == 200
+        costs.append(len(queries))
+        for _more in range(5):
+            register(browser)
+    assert costs[0] == costs[1]
 
 
 def test_finish_by_the_visitor_of_a_shop_costs_three_more(known, client):

@@ -31,7 +31,12 @@ def tell(
     ``report``), whose ``params`` say what it would undo: ``kind``, ``passkey`` (public id) and ``sign_in`` (pk of the
     session that made the change), beside ``facts`` for the templates. ``None`` when there is no proven address.
     """
-    identities = list(Identity.objects.filter(user=user).exclude(proven_at=None).order_by("-is_primary", "pk"))
+    identities = list(
+        Identity.objects.filter(user=user)
+        .exclude(proven_at=None)
+        .select_related("user__passwordless_profile")
+        .order_by("-is_primary", "pk")
+    )
     if not identities:
         return None
     first = identities[0]
@@ -55,7 +60,7 @@ def tell(
         link_expires_at=expires_at,
         expires_at=expires_at,
     )
-    language = Profile.objects.of(user).language
+    language = Profile.objects.of(first.user).language
     for identity in identities:
         delivery = Delivery(
             kind=kind,
