@@ -59,7 +59,10 @@ def test_twenty_times_one_registration_at_one_moment_is_one_passkey(browser, aga
 
     answers = together(partial(send, tab, "/account/passkeys/register/", made) for tab in tabs(browser, 20))
 
-    assert sorted(response.status_code for response in answers) == [200] + [410] * 19
+    # Who comes when the first one is there is told that it needs more; who came in time, that the challenge is used up.
+    refused = [response.status_code for response in answers if response.status_code != 200]
+    assert len(refused) == 19
+    assert set(refused) <= {403, 410}
     assert Passkey.objects.count() == 1
 
 

@@ -9,9 +9,11 @@ from django.core import mail
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 
-from passwordless_auth.models import Challenge, Delivery, Event, Identity, KnownBrowser, SignIn
+from passwordless_auth.models import Challenge, Delivery, Event, Identity, KnownBrowser, Passkey, RecoveryCode, SignIn
 from passwordless_auth.testing import outbox
 from tests.conftest import Browser
+from tests.passkeys import register
+from tests.passkeys import sign_in as sign_in_with_passkey
 
 from .conftest import error_code, guess, member, newest, open_link, press, stranger
 
@@ -228,6 +230,9 @@ def test_the_first_proof_of_an_entered_address_puts_everybody_else_out(browser, 
     user = entered()
     by_password = signed_in_with_password()
     by_address = signed_in_by_another_address(user)
+    intruders_passkey, added = register(by_address)
+    assert added.status_code == 200
+    RecoveryCode.objects.create(user=user, digest="d" * 64, key_id="k1")
     clock.shift(700)
     by_address.submit("/login/step-up/")
     waiting = stranger("192.0.2.67")
@@ -254,6 +259,9 @@ def test_the_first_proof_of_an_entered_address_puts_everybody_else_out(browser, 
     assert SignIn.objects.live().filter(user=user).count() == 1
     assert KnownBrowser.objects.filter(user=user).count() == 1
     assert Event.objects.filter(kind="first_proof_cleared_account", user=user).count() == 1
+    assert sign_in_with_passkey(Browser(), intruders_passkey).json()["error"] == "unknown_credential"
+    assert not Passkey.objects.exists()
+    assert not RecoveryCode.objects.exists()
     # The attacker's address leads to an account of its own from now on.
     clock.shift(61)
     by_address.sign_in("mallory@evil.example")
