@@ -49,6 +49,12 @@ class Expired(PasswordlessError):
     detail = _("A message works for a few minutes only.")
 
 
+class ReportExpired(Expired):
+    """The link "this wasn't me" of a notice works for ``REPORT_LIFETIME`` seconds."""
+
+    detail = _("The message is too old for that. Sign in, and look at your passkeys and at where you are signed in.")
+
+
 class Spent(PasswordlessError):
     code = "spent"
     detail = _("A message works only once.")
@@ -143,3 +149,12 @@ class LastWayIn(PasswordlessError):
 class StepUpRequired(PasswordlessError):
     code = "step_up_required"
     detail = _("Please confirm that it is you.")
+
+
+class ChangesStopped(StepUpRequired):
+    """After "this wasn't me" only a passkey or a recovery code, used since, may change the account for a while."""
+
+    detail = _(
+        "Changes to this account are stopped, since somebody reported one. Sign in again with a passkey or a recovery "
+        "code to go on."
+    )

@@ -6,7 +6,7 @@ import logging
 import re
 from typing import Any, Final
 
-_TOKEN: Final = re.compile(r"(login/link/)[^\s/?\"']{22,}")
+_TOKEN: Final = re.compile(r"((?:login/link|login/report|enrol)/)[^\s/?\"']{22,}")
 
 
 class HideLinkTokens(logging.Filter):

@@ -17,6 +17,8 @@ AGREED = {
     "step_up": "/login/step-up/",
     "passkey_options": "/login/passkey/options/",
     "passkey_verify": "/login/passkey/verify/",
+    "report_confirm": "/login/report/",
+    "report": f"/login/report/{TOKEN}/",
     "session": "/login/session.json",
     "logout": "/logout/",
     "signed_out": "/logout/done/",
@@ -33,7 +35,7 @@ AGREED = {
 
 @pytest.mark.parametrize(("name", "path"), AGREED.items())
 def test_a_name_is_a_path(name, path):
-    arguments = [TOKEN] if name == "link" else []
+    arguments = [TOKEN] if name in {"link", "report"} else []
 
     assert reverse(f"passwordless_auth:{name}", args=arguments) == path
     assert resolve(path).view_name == f"passwordless_auth:{name}"

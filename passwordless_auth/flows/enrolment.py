@@ -18,7 +18,15 @@ from django.utils.translation import gettext as _
 
 from .. import policies, sessions, signals
 from ..conf import settings
-from ..exceptions import Expired, InvalidCredential, LastWayIn, PasswordlessError, StepUpRequired, UnknownCredential
+from ..exceptions import (
+    ChangesStopped,
+    Expired,
+    InvalidCredential,
+    LastWayIn,
+    PasswordlessError,
+    StepUpRequired,
+    UnknownCredential,
+)
 from ..methods import passkey as webauthn
 from ..models import Challenge, Identity, Level, Passkey, Profile, SignIn
 from ..models.event import announce, record
@@ -75,15 +83,20 @@ def require_may_add(session: Session) -> Profile:
     first = not profile.has_passkey  # type: ignore[attr-defined]
     may_add_first = session.may_enrol or time.time() - session.created_at < FIRST_PASSKEY
     allowed = is_strong(session) or session.level == Level.RECOVERED or (first and may_add_first)
-    if not allowed or _frozen_out(profile, session):
+    if _frozen_out(profile, session):
+        raise ChangesStopped
+    if not allowed:
         raise StepUpRequired
     return profile
 
 
 def require_may_change(session: Session) -> Profile:
-    """Raise StepUpRequired unless this session may block, remove or replace what guards the account."""
+    """Raise StepUpRequired unless this session may block, remove or replace what guards the account; ChangesStopped
+    (a StepUpRequired) while a report has stopped all changes."""
     profile = Profile.objects.of(session.user)
-    if not is_strong(session) or _frozen_out(profile, session):
+    if _frozen_out(profile, session):
+        raise ChangesStopped
+    if not is_strong(session):
         raise StepUpRequired
     return profile
 
@@ -273,9 +286,14 @@ def block(session: Session, public_id: str, *, requester: Requester, now: dateti
 
 def after_block(row: Passkey, *, requester: Requester, sign_in_id: int | None = None, now: datetime) -> None:
     """What follows from a block, whoever did it: its sessions end, its owner is told. Inside the transaction."""
+    enforce_block(row, requester=requester, now=now)
+    notices.tell(row.user, "passkey_blocked", passkey=row, requester=requester, sign_in_id=sign_in_id, now=now)
+
+
+def enforce_block(row: Passkey, *, requester: Requester, now: datetime) -> None:
+    """End what a blocked passkey opened, and tell the log and the receivers; not its owner."""
     sessions.end(made_by(row), reason="passkey_blocked", now=now)
     record("passkey_blocked", user=row.user, requester=requester, now=now, passkey=row.public_id)
-    notices.tell(row.user, "passkey_blocked", passkey=row, requester=requester, sign_in_id=sign_in_id, now=now)
     _send(signals.authenticator_blocked, row)
 
 

@@ -22,6 +22,7 @@ def tell(
     now: datetime,
     passkey: Passkey | None = None,
     sign_in_id: int | None = None,
+    undoable: bool = True,
     **facts: Any,
 ) -> Challenge | None:
     """Queue the notice ``kind`` (templates ``messages/<kind>.*``) to every proven address; to be called inside the
@@ -29,7 +30,8 @@ def tell(
 
     All share one link, "this wasn't me", which works for ``REPORT_LIFETIME``: the returned challenge (purpose
     ``report``), whose ``params`` say what it would undo: ``kind``, ``passkey`` (public id) and ``sign_in`` (pk of the
-    session that made the change), beside ``facts`` for the templates. ``None`` when there is no proven address.
+    session that made the change), beside ``facts`` for the templates. ``undoable=False``: the notice has no
+    link. ``None`` when there is no proven address.
     """
     identities = list(
         Identity.objects.filter(user=user)
@@ -56,6 +58,7 @@ def tell(
         user_agent=requester.user_agent,
         key_id=settings.issuing_key_id,
         accepts_code=False,
+        accepts_link=undoable,
         created_at=now,
         link_expires_at=expires_at,
         expires_at=expires_at,

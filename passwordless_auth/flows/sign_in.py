@@ -31,7 +31,7 @@ from ..exceptions import (
 from ..identifiers import Identifier
 from ..methods import METHODS
 from ..models import Challenge, Delivery, Identity, KnownBrowser, Level, Proof, SignIn
-from ..models.challenge import EXPIRY_OF, scope_of
+from ..models.challenge import EXPIRY_OF, PROVING, scope_of
 from ..models.event import announce, record
 from ..policies import Rules
 from ..requester import Requester
@@ -383,6 +383,8 @@ def note_replay(challenge: Challenge, *, requester: Requester) -> None:
 
 def require_open(challenge: Challenge, *, now: datetime, method: str | None = None) -> None:
     """Raise why a challenge no longer counts, if it does not. Tells nothing about any answer."""
+    if challenge.purpose not in PROVING:
+        raise Superseded  # SECURITY: nobody signs in with what undoes a change, or enrols a device
     if challenge.state == Challenge.State.SPENT:
         raise Spent
     if challenge.state != Challenge.State.OPEN:

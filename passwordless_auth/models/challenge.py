@@ -29,6 +29,9 @@ EXPIRY_OF = {
     "totp": "expires_at",
 }
 
+#: The purposes of challenges whose code or link proves who somebody is.
+PROVING = frozenset({"sign_in", "step_up", "recover"})
+
 
 def scope_of(*, purpose: str, identifier: Identifier, client_id: str, browser_digest: str) -> str:
     """Digest of what at most one open challenge may exist for."""
@@ -78,12 +81,20 @@ class ChallengeQuerySet(models.QuerySet["Challenge"]):
         wrong code would cost a query for addresses that have an account, and none for others."""
         return self.select_related("identity__user__passwordless_profile", "user")
 
+    def of_messages(self) -> ChallengeQuerySet:
+        """Those whose code or link proves who somebody is.
+
+        SECURITY: a link of another purpose ("this wasn't me", another device) lives longer, or is shown to others; what
+        it was made for is all that it does.
+        """
+        return self.filter(purpose__in=PROVING)
+
     def of_browser(self, requester: Requester) -> ChallengeQuerySet:
         """The messages that this browser asked for, newest first; nothing for a browser without a key."""
         if not requester.browser_digest:
             return self.none()
         in_messages = Q(accepts_code=True) | Q(accepts_link=True)
-        return self.filter(in_messages, browser_digest=requester.browser_digest).order_by("-pk")
+        return self.of_messages().filter(in_messages, browser_digest=requester.browser_digest).order_by("-pk")
 
     def use_up(self, public_id: str, *, purpose: str, requester: Requester, now: datetime) -> bool:
         """Spend a WebAuthn challenge by what its answer says, without reading it first (WebAuthn Level 3 §13.4.3).

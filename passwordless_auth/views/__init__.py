@@ -12,6 +12,7 @@ from .passkey import (
     RelatedOriginsView,
     SignalView,
 )
+from .report import ReportConfirmView, ReportView
 from .sign_in import LoginView, ResendView, WaitStatusView, WaitView
 from .step_up import StepUpView
 
@@ -28,6 +29,8 @@ __all__ = [
     "RegisterOptionsView",
     "RegisterView",
     "RelatedOriginsView",
+    "ReportConfirmView",
+    "ReportView",
     "ResendView",
     "SessionView",
     "SessionsView",

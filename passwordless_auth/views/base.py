@@ -251,7 +251,7 @@ class PageView(View):
             return self.subject
         if not PUBLIC_ID.fullmatch(named):
             raise Expired
-        challenge = Challenge.objects.whole().filter(public_id=named).first()
+        challenge = Challenge.objects.whole().of_messages().filter(public_id=named).first()
         if challenge is None:
             raise Expired  # purged
         if not challenge.asked_by(self.requester):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
@@ -26,15 +26,41 @@ from .sign_in import after_refused_challenge
 COOKIE_AGE: Final = 900
 
 
-def link_cookie_name() -> str:
-    return f"{'__Secure-' if settings.is_https else ''}passwordless_link"
-
-
 class LinkPageView(PageView):
     """Pages behind a link say ``no-referrer`` to whatever they load. Their ``<meta name="referrer">`` (base.html) lets
     the form on them name its origin, or CSRF protection would refuse it."""
 
     page = "link"
+    #: URL name of the page behind the link.
+    confirm: ClassVar[str] = "link_confirm"
+    #: The cookie that carries the token from the link to that page, and to nothing beside it.
+    cookie: ClassVar[str] = "passwordless_link"
+
+    def cookie_name(self) -> str:
+        return f"{'__Secure-' if settings.is_https else ''}{self.cookie}"
+
+    def confirm_url(self) -> str:
+        return reverse(f"passwordless_auth:{self.confirm}")
+
+    def with_token(self, response: HttpResponseBase, token: str) -> HttpResponseBase:
+        response.set_cookie(
+            self.cookie_name(),
+            token,
+            max_age=COOKIE_AGE,
+            path=self.confirm_url(),
+            secure=settings.is_https,
+            httponly=True,
+            samesite="Lax",
+        )
+        return response
+
+    def token(self) -> str:
+        """The token of the link that this browser opened, "" without one."""
+        return self.request.COOKIES.get(self.cookie_name(), "")
+
+    def without_token(self, response: HttpResponseBase) -> HttpResponseBase:
+        response.delete_cookie(self.cookie_name(), path=self.confirm_url())
+        return response
 
     def _secured(self, response: HttpResponseBase) -> HttpResponseBase:
         response.headers["Referrer-Policy"] = "no-referrer"
@@ -52,18 +78,7 @@ class LinkView(LinkPageView):
     def get(self, request: HttpRequest, token: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if derivation.public_id_of(token) is None:
             raise InvalidLink
-        confirm = reverse("passwordless_auth:link_confirm")
-        response = see_other(confirm)
-        response.set_cookie(
-            link_cookie_name(),
-            token,
-            max_age=COOKIE_AGE,
-            path=confirm,
-            secure=settings.is_https,
-            httponly=True,
-            samesite="Lax",
-        )
-        return response
+        return self.with_token(see_other(self.confirm_url()), token)
 
 
 class LinkConfirmView(LinkPageView):
@@ -97,7 +112,7 @@ class LinkConfirmView(LinkPageView):
                 return self._page_elsewhere(challenge, form, status=400, error_code="invalid_identifier")
         if request.POST.get("action") == "deny":
             sign_in.deny(challenge, requester=self.requester)
-            return self._without_token(self.page_response(page="denied", address_masked=challenge.masked))
+            return self.without_token(self.page_response(page="denied", address_masked=challenge.masked))
         outcome = sign_in.verify(
             challenge,
             token,
@@ -106,14 +121,14 @@ class LinkConfirmView(LinkPageView):
             establish=partial(sessions.establish, request),
             elsewhere=not here,
         )
-        return self._without_token(self.keep_browser(see_other(destination(outcome.next_url))))
+        return self.without_token(self.keep_browser(see_other(destination(outcome.next_url))))
 
     @method_decorator(sensitive_variables())
     def _opened(self) -> tuple[Challenge, str]:
         """The challenge whose link this browser opened, and the token. Raises why it can't be used."""
-        token = self.request.COOKIES.get(link_cookie_name(), "")
+        token = self.token()
         public_id = derivation.public_id_of(token)
-        challenge = Challenge.objects.whole().filter(public_id=public_id).first() if public_id else None
+        challenge = Challenge.objects.whole().of_messages().filter(public_id=public_id).first() if public_id else None
         if challenge is None:
             raise Expired if public_id else NoLink
         if challenge.asked_by(self.requester):
@@ -153,10 +168,6 @@ class LinkConfirmView(LinkPageView):
             accepts_code=challenge.accepts_code,
             can_sign_in_here=challenge.purpose == Challenge.Purpose.SIGN_IN,
         )
-
-    def _without_token(self, response: HttpResponseBase) -> HttpResponseBase:
-        response.delete_cookie(link_cookie_name(), path=reverse("passwordless_auth:link_confirm"))
-        return response
 
     def actions_after(self, refusal: PasswordlessError) -> list[Action]:
         return after_refused_challenge(self, refusal, self.subject)

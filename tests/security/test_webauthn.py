@@ -330,6 +330,7 @@ def test_a_blocked_passkey_is_refused_with_a_clear_message(browser, other_browse
 
 def test_a_counter_that_goes_back_is_refused_noted_and_told(browser, other_browser, ada):
     assert sign_in(browser, ada).status_code == 200
+    outbox.send_queued()
     told = len(outbox.mail.outbox)
 
     response = sign_in(other_browser, ada, fault=Fault(counter_by=-1))
