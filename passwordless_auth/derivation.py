@@ -99,11 +99,31 @@ def public_id_of_webauthn_challenge(challenge: bytes, *, purpose: str, browser_d
     return None
 
 
+#: What credential ids and transports of passkeys that people really have look like.
+_LIKELY_PASSKEYS: Final = (
+    (20, ("hybrid", "internal")),
+    (32, ("hybrid", "internal")),
+    (16, ("hybrid", "internal")),
+    (32, ("internal",)),
+    (32, ("hybrid", "internal")),
+    (20, ("hybrid", "internal")),
+    (16, ("hybrid", "internal")),
+    (48, ("nfc", "usb")),
+)
+
+
 @sensitive_variables()
-def decoy_credential_id(address: str) -> bytes:
-    """32 bytes that stand for the passkey of an address that has none: the same at every question, and not to be told
-    from a real one. From the oldest key, so that a new one doesn't show which are decoys."""
-    return _mac("decoy", settings.SECRET_KEYS[-1][0], "passkey", address, b"")
+def decoy_passkey(address: str) -> tuple[bytes, list[str]]:
+    """Credential id and transports that stand for the passkey of an address that has none.
+
+    The same at every question, and not to be told from a real one: length and transports vary as those of people do.
+    From the oldest key, so that a new one doesn't show which are decoys.
+    """
+    key_id = settings.SECRET_KEYS[-1][0]
+    looks = _mac("decoy", key_id, "looks", address, b"")
+    length, transports = _LIKELY_PASSKEYS[looks[0] % len(_LIKELY_PASSKEYS)]
+    made = _mac("decoy", key_id, "first", address, b"") + _mac("decoy", key_id, "second", address, b"")
+    return made[:length], list(transports)
 
 
 def new_recovery_code() -> str:

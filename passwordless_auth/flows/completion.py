@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from .. import policies, signals
 from ..conf import settings
-from ..exceptions import StepUpRequired
+from ..exceptions import StepUpRequired, Superseded
 from ..models import KnownBrowser, Level, Passkey, Proof, SignIn, Totp
 from ..models.event import announce
 from ..policies import NextStep, Rules
@@ -86,6 +86,15 @@ def wait_for_more(sign_in: SignIn, *, by_operator: bool, now: datetime) -> None:
     sign_in.pending_until = now + timedelta(seconds=settings.PENDING_LIFETIME)
     sign_in.may_enrol = may_enrol_pending(sign_in.user, by_operator=by_operator)
     sign_in.save()
+
+
+def running(sign_in: SignIn) -> SignIn:
+    """The row of a session, or of a waiting sign-in, as it is now, locked until the transaction ends. Raises Superseded
+    when it has ended: what was read before must not bring it back."""
+    locked = SignIn.objects.select_for_update().filter(pk=sign_in.pk, ended_at=None).first()
+    if locked is None or (locked.pending_until is not None and locked.pending_until <= timezone.now()):
+        raise Superseded
+    return locked
 
 
 def waiting(public_id: str, *, requester: Requester, now: datetime | None = None) -> SignIn | None:

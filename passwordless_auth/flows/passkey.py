@@ -112,7 +112,7 @@ def _allowed(identifier: Identifier | None, sign_in: SignIn | None) -> tuple[Any
     if rows:
         return rows[0].user, [(bytes(row.credential_id), row.transports) for row in rows]
     # SECURITY: otherwise the list would tell which addresses have an account, and a passkey.
-    return None, [(derivation.decoy_credential_id(identifier.canonical), ["hybrid", "internal"])]
+    return None, [derivation.decoy_passkey(identifier.canonical)]
 
 
 def finish(
@@ -212,6 +212,14 @@ def _weigh(
         return UnknownCredential()
     if refusal := _refusal(passkey, asserted, requester=requester, now=now):
         return refusal
+    try:
+        made = (
+            completion.running(sign_in)
+            if sign_in
+            else completion.begin(passkey.user, requester=requester, client_id=client_id, now=now)
+        )
+    except Superseded as ended:
+        return ended
     noted = Passkey.objects.used(
         passkey,
         sign_count=asserted.sign_count,
@@ -221,7 +229,6 @@ def _weigh(
     )
     if not noted:
         return CredentialBlocked()  # since it was read a moment ago; or its counter moved: the next try finds out
-    made = sign_in or completion.begin(passkey.user, requester=requester, client_id=client_id, now=now)
     made.user = passkey.user
     try:
         due = completion.accept(

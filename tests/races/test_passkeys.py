@@ -116,3 +116,19 @@ def test_a_passkey_that_is_blocked_while_it_signs_in_leaves_no_session(browser, 
 
     assert response.status_code in {200, 403}
     assert not signed_in([response])
+
+
+def test_a_session_that_is_ended_while_a_passkey_confirms_it_stays_ended(browser, authenticator, again):
+    assert sign_in(browser, authenticator).status_code == 200
+    credential = authenticator.get(asked_to_sign_in(browser, step_up=True), origin=ORIGIN)
+    confirming, ending = tabs(browser, 2)
+
+    together(
+        [
+            partial(answer, confirming, credential, "?step_up=1"),
+            partial(ending.submit, "/account/sessions/", {"scope": "everywhere"}),
+        ]
+    )
+
+    assert not SignIn.objects.live().exists()
+    assert not Session.objects.exists()

@@ -87,11 +87,23 @@ def test_an_unknown_address_is_answered_like_a_known_one(browser, other_browser,
 
     def shape(options):
         (allowed,) = options["allowCredentials"]
-        return sorted(options), sorted(allowed), len(allowed["id"]), allowed["type"]
+        return sorted(options), sorted(allowed), allowed["type"]
 
     assert shape(known) == shape(unknown)
     assert unknown["allowCredentials"] == again["allowCredentials"]  # stable: or asking twice would tell
     assert known["allowCredentials"][0]["id"] == encoded(ada.credentials[0].id)
+
+
+def test_decoys_look_as_different_as_the_passkeys_of_people(browser, settings):
+    """One length, or one list of transports, would be the mark of a decoy."""
+    settings.PASSWORDLESS_AUTH_LIMIT_PASSKEY_STARTS_PER_IP = ""
+    seen = {
+        (len(decoy["id"]), *decoy["transports"])
+        for number in range(40)
+        for decoy in asked_to_sign_in(browser, identifier=f"n{number}@example.com")["allowCredentials"]
+    }
+
+    assert len(seen) >= 4
 
 
 def test_an_account_without_a_passkey_gets_a_decoy_too(browser, other_browser):
