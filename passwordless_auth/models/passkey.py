@@ -83,6 +83,7 @@ class Passkey(Device):  # type: ignore[misc]
     class Meta:
         verbose_name = _("passkey")
         verbose_name_plural = _("passkeys")
+        permissions = (("block_passkey", "Can block and unblock somebody's passkeys"),)
 
     def __str__(self) -> str:
         return str(self.name)

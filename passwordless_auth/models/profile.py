@@ -47,6 +47,10 @@ class Profile(models.Model):
     class Meta:
         verbose_name = _("profile")
         verbose_name_plural = _("profiles")
+        permissions = (
+            ("reset_factors", "Can reset somebody's passkeys, authenticator app and recovery codes"),
+            ("end_sessions", "Can end somebody's sessions"),
+        )
 
     def __str__(self) -> str:
         return self.handle
