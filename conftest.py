@@ -20,3 +20,6 @@ if ROOT not in sys.path:
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 django.setup()
 del os.environ["DJANGO_SETTINGS_MODULE"]
+
+# What we ship for the tests of hosts is what our own are written with.
+pytest_plugins = ["passwordless_auth.testing.plugin"]
