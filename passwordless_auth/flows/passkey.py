@@ -208,7 +208,7 @@ def _weigh(
         asserted = webauthn.verify_assertion(answer, challenge=answer.challenge, public_key=public_key)
     except InvalidCredential:
         return UnknownCredential()
-    if passkey is None or answer.user_handle not in {b"", passkey.user.passwordless_profile.handle.encode()}:
+    if passkey is None or not passkey.answers_to(answer.user_handle):
         return UnknownCredential()
     if refusal := _refusal(passkey, asserted, requester=requester, now=now):
         return refusal
@@ -223,12 +223,15 @@ def _weigh(
     noted = Passkey.objects.used(
         passkey,
         sign_count=asserted.sign_count,
+        backup_eligible=asserted.backup_eligible,
         backed_up=asserted.backed_up,
+        user_handle=answer.user_handle,
         browser_digest=requester.browser_digest,
         now=now,
     )
     if not noted:
         return CredentialBlocked()  # since it was read a moment ago; or its counter moved: the next try finds out
+    passkey.backup_eligible = asserted.backup_eligible
     made.user = passkey.user
     try:
         due = completion.accept(
@@ -257,7 +260,7 @@ def _refusal(
         return CredentialBlocked()
     if not passkey.user.is_active:
         return Disabled()
-    if asserted.backup_eligible != passkey.backup_eligible:
+    if passkey.backup_eligible is not None and asserted.backup_eligible != passkey.backup_eligible:
         return InvalidCredential("its backup eligibility changed")  # §7.2 step 19: it never may
     if (passkey.sign_count or asserted.sign_count) and asserted.sign_count <= passkey.sign_count:
         # §7.2 step 22: a copy of the authenticator may be in use.

@@ -255,7 +255,7 @@ def verify_registration(
     eligible = verified.credential_device_type == CredentialDeviceType.MULTI_DEVICE
     if verified.credential_backed_up and not eligible:
         raise InvalidCredential("its backup flags contradict each other")
-    if not _may_be_added(verified.aaguid):
+    if not may_be_added(verified.aaguid):
         raise InvalidCredential(
             "its AAGUID is not allowed", detail=_("This site does not accept passkeys of this kind. Try another one.")
         )
@@ -272,7 +272,8 @@ def verify_registration(
     )
 
 
-def _may_be_added(aaguid: str) -> bool:
+def may_be_added(aaguid: str) -> bool:
+    """Whether the lists of the settings allow authenticators of this AAGUID."""
     allowed = settings.PASSKEY_AAGUIDS_ALLOWED
     return aaguid not in settings.PASSKEY_AAGUIDS_DENIED and (not allowed or aaguid in allowed)
 

@@ -5,6 +5,7 @@ from .counter import Counter
 from .delivery import Delivery
 from .event import Event
 from .identity import Identity
+from .imported_row import ImportedRow
 from .known_browser import KnownBrowser
 from .passkey import Passkey
 from .profile import Profile
@@ -18,6 +19,7 @@ __all__ = [
     "Delivery",
     "Event",
     "Identity",
+    "ImportedRow",
     "KnownBrowser",
     "Level",
     "Passkey",

@@ -12,8 +12,9 @@ from django_otp.models import Device, DeviceManager
 
 from .. import derivation
 
-#: WebAuthn Level 3 §5.8.3: an id is at most 1023 bytes.
+#: WebAuthn Level 3 §5.8.3: an id is at most 1023 bytes; §5.4.3: a user handle at most 64.
 MAX_CREDENTIAL_ID = 1023
+MAX_USER_HANDLE = 64
 
 
 def digest_of(credential_id: bytes) -> str:
@@ -33,11 +34,27 @@ class PasskeyQuerySet(models.QuerySet["Passkey"]):
         """A person's passkeys, oldest first, blocked ones among them."""
         return self.filter(user=user).order_by("pk")
 
-    def used(self, passkey: Passkey, *, sign_count: int, backed_up: bool, browser_digest: str, now: datetime) -> bool:
+    def used(
+        self,
+        passkey: Passkey,
+        *,
+        sign_count: int,
+        backup_eligible: bool,
+        backed_up: bool,
+        user_handle: bytes,
+        browser_digest: str,
+        now: datetime,
+    ) -> bool:
         """Note one use. False when the counter has moved, or the passkey was blocked, since it was read: then another
         request was first, and nothing that the signature says may count (WebAuthn §7.2 step 22)."""
+        learned = passkey.user_handle is None and user_handle
         changed = self.filter(pk=passkey.pk, confirmed=True, sign_count=passkey.sign_count).update(
-            sign_count=sign_count, backed_up=backed_up, last_used_at=now, last_browser_digest=browser_digest
+            sign_count=sign_count,
+            backup_eligible=backup_eligible,
+            backed_up=backed_up,
+            last_used_at=now,
+            last_browser_digest=browser_digest,
+            **({"user_handle": user_handle} if learned else {}),
         )
         return changed == 1
 
@@ -61,13 +78,17 @@ class Passkey(Device):  # type: ignore[misc]
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="passkeys")
     credential_id = models.BinaryField(max_length=MAX_CREDENTIAL_ID)
     credential_digest = models.CharField(max_length=64, unique=True, editable=False)
+    #: What the authenticator was given for a user handle; empty: the profile's. ``None``: another package made this
+    #: passkey and did not keep the handle with it; the first use tells.
+    user_handle = models.BinaryField(max_length=MAX_USER_HANDLE, null=True, blank=True, default=b"")
     public_key = models.BinaryField(_("public key (COSE)"))
     algorithm = models.IntegerField(_("algorithm (COSE)"))
     sign_count = models.PositiveBigIntegerField(default=0)
     transports = models.JSONField(default=list, blank=True)
     aaguid = models.CharField(_("AAGUID"), max_length=36, blank=True, default="")
     attestation_format = models.CharField(max_length=32, blank=True, default="none")
-    backup_eligible = models.BooleanField(_("can be synced"), default=False)
+    #: ``None``: imported from a package that did not keep it; the first use tells.
+    backup_eligible = models.BooleanField(_("can be synced"), null=True, default=False)
     backed_up = models.BooleanField(_("synced"), default=False)
     #: The session that enrolled it; what "this wasn't me" ends with it.
     enrolled_in = models.ForeignKey(
@@ -96,5 +117,19 @@ class Passkey(Device):  # type: ignore[misc]
 
     @property
     def device_type(self) -> str:
-        """``"synced"`` (a password manager keeps it on several devices) or ``"bound"`` (to one device)."""
+        """``"synced"`` (a password manager keeps it on several devices), ``"bound"`` (to one device), or "" until an
+        imported one is first used."""
+        if self.backup_eligible is None:
+            return ""
         return "synced" if self.backup_eligible else "bound"
+
+    def answers_to(self, handle: bytes) -> bool:
+        """Whether its authenticator may hand out this user handle (WebAuthn Level 3 §7.2 step 6); "" is for the caller
+        to judge."""
+        if not handle:
+            return True
+        if self.user_handle is None:
+            # SECURITY: no handle is known to compare with. Whose passkey it is, its row says, by an id that is unique
+            # here, and the signature shows the key: a made-up handle leads to no other account.
+            return len(handle) <= MAX_USER_HANDLE
+        return handle == (bytes(self.user_handle) or self.user.passwordless_profile.handle.encode())

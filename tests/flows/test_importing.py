@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
 from passwordless_auth.flows import accounts, importing
+from passwordless_auth.flows.importing import identities as module
 from passwordless_auth.models import Identity
 
 pytestmark = pytest.mark.django_db
@@ -96,7 +97,7 @@ def test_a_person_who_was_imported_signs_in_to_their_account(users, browser):
 
 
 def test_many_users_are_imported_in_chunks(django_assert_num_queries, monkeypatch):
-    monkeypatch.setattr(importing, "_CHUNK", 10)
+    monkeypatch.setattr(module, "_CHUNK", 10)
     User.objects.bulk_create([User(username=f"u{n}", email=f"u{n}@example.com") for n in range(25)])
 
     assert importing.import_identities(dry_run=False).imported == 25
@@ -104,13 +105,13 @@ def test_many_users_are_imported_in_chunks(django_assert_num_queries, monkeypatc
 
 
 def test_somebody_who_signs_in_meanwhile_is_no_error(users, monkeypatch):
-    real = importing._create
+    real = module._create
 
     def create(wanted):
         Identity.objects.create(user=users["ada"], kind="email", canonical="ada@example.com", is_primary=True)
         real(wanted)
 
-    monkeypatch.setattr(importing, "_create", create)
+    monkeypatch.setattr(module, "_create", create)
     run()
 
     assert Identity.objects.filter(canonical="ada@example.com").count() == 1

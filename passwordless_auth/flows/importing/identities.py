@@ -11,10 +11,10 @@ from typing import Any, Final
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from ..exceptions import InvalidIdentifier
-from ..identifiers import parse
-from ..models import Identity
-from .accounts import email_field
+from ...exceptions import InvalidIdentifier
+from ...identifiers import parse
+from ...models import Identity
+from ..accounts import email_field
 
 _CHUNK: Final = 500
 
