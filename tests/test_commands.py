@@ -19,10 +19,11 @@ def send(**options):
     return out.getvalue().strip()
 
 
-def test_there_are_four_and_each_says_what_it_does():
+def test_there_are_five_and_each_says_what_it_does():
     ours = {name for name, app in get_commands().items() if app == "passwordless_auth"}
 
     assert ours == {
+        "passwordless_import",
         "passwordless_import_identities",
         "passwordless_login_link",
         "passwordless_purge",
