@@ -159,6 +159,7 @@ WRONG = {
 #: Settings as a careful host has them: no check of ours says a word, ``--deploy`` included.
 RIGHT = {
     "BASE_URL": "https://example.com",
+    "PASSKEY_ORIGINS": GONE,
     "SENDER": "thread",
     "SESSION_COOKIE_SECURE": True,
     "CSRF_COOKIE_SECURE": True,
