@@ -17,7 +17,8 @@ from passwordless_auth.models import (
     Profile,
     SignIn,
 )
-from passwordless_auth.testing import outbox
+from passwordless_auth.testing import outbox, signed_in_client
+from passwordless_auth.testing.factories import IdentityFactory, PasskeyFactory, SignInFactory, UserFactory
 
 ADA = "ada@example.com"
 Person = get_user_model()
@@ -205,6 +206,21 @@ class AnyUserModel(TestCase):
         assert not self.who()["authenticated"]
         self.client.post("/login/", {"identifier": ADA})
         assert Delivery.objects.latest("pk").kind == "disabled"
+
+    def test_the_factories_make_people(self):
+        ada, bob = UserFactory(address=ADA), UserFactory(proven=False)
+        assert isinstance(ada, Person)
+        assert accounts.email_of(ada) == (ADA if EMAIL else "")
+        assert ada.passwordless_identities.get().proven_at is not None
+        assert bob.passwordless_identities.get().proven_at is None
+
+        IdentityFactory(user=ada, canonical="countess@example.com")
+        SignInFactory(user=ada, level="multi")
+        PasskeyFactory(user=ada)
+        client = signed_in_client(ada, level="phr")
+        assert client.get("/recent/").content.decode() == f"hello {ada.pk}"
+        self.sign_in("countess@example.com")
+        assert Person.objects.count() == 2
 
     def test_rows_age(self):
         self.sign_in()
