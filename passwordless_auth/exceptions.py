@@ -151,6 +151,36 @@ class StepUpRequired(PasswordlessError):
     detail = _("Please confirm that it is you.")
 
 
+class EnrolmentExpired(Expired):
+    detail = _("A code for another device works for a few minutes only. Show a new one, and scan that.")
+
+
+class EnrolmentStopped(Superseded):
+    """A newer code was shown, or the first device stopped it, or was signed out."""
+
+    detail = _("It was stopped on the first device, or a newer code was shown there.")
+
+
+class EnrolmentTaken(Spent):
+    """Another browser opened the code before, or a passkey was already added by it."""
+
+    detail = _("This code was used before, and works once. If that was not you, press “Not mine” on the first device.")
+
+
+class EnrolmentDead(TooManyTries):
+    detail = _("To be safe, this code no longer works. Show a new one, and scan that.")
+
+
+class WrongNumber(InvalidCode):
+    """The number that was typed is not the one that the new device shows."""
+
+    detail = _("That is not the number that the new device shows.")
+
+
+class SameBrowser(WrongBrowser):
+    detail = _("This is the browser that shows the code. Open it on the device that you want to add.")
+
+
 class ChangesStopped(StepUpRequired):
     """After "this wasn't me" only a passkey or a recovery code, used since, may change the account for a while."""
 

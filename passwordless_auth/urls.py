@@ -25,8 +25,17 @@ urlpatterns = [
     path("account/passkeys/", views.PasskeysView.as_view(), name="passkeys"),
     path("account/passkeys/options/", views.RegisterOptionsView.as_view(), name="passkey_register_options"),
     path("account/passkeys/register/", views.RegisterView.as_view(), name="passkey_register"),
+    path("account/passkeys/other-device/", views.OtherDeviceView.as_view(), name="other_device"),
+    path(
+        "account/passkeys/other-device/status.json", views.OtherDeviceStatusView.as_view(), name="other_device_status"
+    ),
     path("account/passkeys/signal.json", views.SignalView.as_view(), name="passkey_signal"),
     path("account/sessions/", views.SessionsView.as_view(), name="sessions"),
+    path("enrol/", views.EnrolConfirmView.as_view(), name="enrol_confirm"),
+    path("enrol/status.json", views.EnrolStatusView.as_view(), name="enrol_status"),
+    path("enrol/options/", views.EnrolOptionsView.as_view(), name="enrol_options"),
+    path("enrol/register/", views.EnrolRegisterView.as_view(), name="enrol_register"),
+    path("enrol/<str:token>/", views.EnrolView.as_view(), name="enrol"),
     # Found only where this URLconf is included at the root, as these files have to be.
     path(".well-known/webauthn", views.RelatedOriginsView.as_view(), name="related_origins"),
     path(".well-known/passkey-endpoints", views.PasskeyEndpointsView.as_view(), name="passkey_endpoints"),

@@ -27,6 +27,13 @@ AGREED = {
     "passkeys": "/account/passkeys/",
     "passkey_register_options": "/account/passkeys/options/",
     "passkey_register": "/account/passkeys/register/",
+    "other_device": "/account/passkeys/other-device/",
+    "other_device_status": "/account/passkeys/other-device/status.json",
+    "enrol_confirm": "/enrol/",
+    "enrol_status": "/enrol/status.json",
+    "enrol_options": "/enrol/options/",
+    "enrol_register": "/enrol/register/",
+    "enrol": f"/enrol/{TOKEN}/",
     "passkey_signal": "/account/passkeys/signal.json",
     "related_origins": "/.well-known/webauthn",
     "passkey_endpoints": "/.well-known/passkey-endpoints",
@@ -35,7 +42,7 @@ AGREED = {
 
 @pytest.mark.parametrize(("name", "path"), AGREED.items())
 def test_a_name_is_a_path(name, path):
-    arguments = [TOKEN] if name in {"link", "report"} else []
+    arguments = [TOKEN] if name in {"link", "report", "enrol"} else []
 
     assert reverse(f"passwordless_auth:{name}", args=arguments) == path
     assert resolve(path).view_name == f"passwordless_auth:{name}"

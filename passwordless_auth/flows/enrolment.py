@@ -129,13 +129,13 @@ def start(session: Session, *, requester: Requester, now: datetime | None = None
     TooManyRequests."""
     now = now or timezone.now()
     profile = require_may_add(session)
-    challenge = _ceremony(session.user, requester, now)
-    passkey.open_ceremony(challenge, requester=requester, now=now)
-    return creation_options(session.user, profile, challenge)
+    return options_for(session.user, profile, requester=requester, now=now)
 
 
-def _ceremony(user: Any, requester: Requester, now: datetime) -> Challenge:
-    return Challenge(
+def options_for(user: Any, profile: Profile, *, requester: Requester, now: datetime) -> dict[str, Any]:
+    """The options of a ceremony that begins now in this browser, for whoever was found allowed to add a passkey. Raises
+    TooManyRequests."""
+    challenge = Challenge(
         purpose=Challenge.Purpose.REGISTER,
         user=user,
         browser_digest=requester.browser_digest,
@@ -147,9 +147,7 @@ def _ceremony(user: Any, requester: Requester, now: datetime) -> Challenge:
         created_at=now,
         expires_at=now + timedelta(seconds=settings.PASSKEY_CHALLENGE_LIFETIME),
     )
-
-
-def creation_options(user: Any, profile: Profile, challenge: Challenge) -> dict[str, Any]:
+    passkey.open_ceremony(challenge, requester=requester, now=now)
     # Blocked passkeys are excluded, too: the same authenticator must not come back under another name.
     return webauthn.creation_options(
         challenge=passkey.bytes_of(challenge),
@@ -179,7 +177,7 @@ def register(
     public_id = passkey.named_challenge(answer, purpose=Challenge.Purpose.REGISTER, requester=requester)
     require_may_add(session)
     with transaction.atomic(durable=True):
-        done = _add(
+        done = add(
             answer,
             public_id,
             session.user,
@@ -195,7 +193,7 @@ def register(
     return done
 
 
-def _add(
+def add(
     answer: webauthn.Answer,
     public_id: str,
     user: Any,
@@ -206,7 +204,8 @@ def _add(
     conditional: bool,
     now: datetime,
 ) -> Passkey | PasswordlessError:
-    """Use the challenge up, verify, keep, tell. A refusal is returned, so that the challenge stays used up."""
+    """Use the ceremony's challenge up, verify, keep, tell; inside the transaction of whoever was found allowed to. A
+    refusal is returned, so that the challenge stays used up."""
     of_user = Challenge.objects.filter(user=user)
     if not of_user.use_up(public_id, purpose=Challenge.Purpose.REGISTER, requester=requester, now=now):
         return Expired()

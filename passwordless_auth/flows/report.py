@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
@@ -28,6 +28,7 @@ from . import accounts, enrolment, notices
 OPENING: Final = frozenset({"passkey_added", "passkey_unblocked", "passkey_copied"})
 #: Notices of what no session of the account did.
 WITHOUT_SESSION: Final = frozenset({"passkey_copied"})
+ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,17 @@ def stop(challenge: Challenge, *, requester: Requester, now: datetime | None = N
     that its owner has to recover.
     """
     now = now or timezone.now()
+    for attempt in range(ATTEMPTS):
+        try:
+            return _stop(challenge, requester, now)
+        except OperationalError:
+            # It met a thief's own request, and each waited for a row of the other: the database let that one go on.
+            if attempt == ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _stop(challenge: Challenge, requester: Requester, now: datetime) -> Stopped | None:
     with transaction.atomic(durable=True):
         if not Challenge.objects.spend(challenge, method="magic_link", now=now):
             challenge.refresh_from_db(fields=["state", "params", "ended_at"])

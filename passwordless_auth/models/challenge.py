@@ -2,20 +2,18 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .. import derivation
 from ..identifiers import Identifier, mask
 from ..requester import Requester, describe
-
-if TYPE_CHECKING:
-    from .sign_in import SignIn
+from .sign_in import SignIn
 
 #: "Newest only" holds per (purpose, address, client, browser): see ``Challenge.open_scope``.
 _SCOPE_SEPARATOR = "\x1f"
@@ -37,6 +35,11 @@ def scope_of(*, purpose: str, identifier: Identifier, client_id: str, browser_di
     """Digest of what at most one open challenge may exist for."""
     parts = (purpose, identifier.kind, identifier.canonical, client_id, browser_digest)
     return hashlib.sha256(_SCOPE_SEPARATOR.join(parts).encode()).hexdigest()
+
+
+def scope_of_user(*, purpose: str, user: Any) -> str:
+    """Digest of what at most one open challenge of a person may exist for, wherever it was begun."""
+    return hashlib.sha256(_SCOPE_SEPARATOR.join((purpose, "user", str(user.pk))).encode()).hexdigest()
 
 
 class ChallengeQuerySet(models.QuerySet["Challenge"]):
@@ -95,6 +98,31 @@ class ChallengeQuerySet(models.QuerySet["Challenge"]):
             return self.none()
         in_messages = Q(accepts_code=True) | Q(accepts_link=True)
         return self.of_messages().filter(in_messages, browser_digest=requester.browser_digest).order_by("-pk")
+
+    def enrolling(self, challenge: Challenge, *, now: datetime) -> ChallengeQuerySet:
+        """This request for another device, while it runs, and while the session that made it does."""
+        running = SignIn.objects.live().filter(pk=OuterRef("sign_in_id"))
+        rows = self.alive(challenge, method="one_time_code", now=now)
+        return rows.filter(Exists(running), purpose=Challenge.Purpose.ENROL)
+
+    def claim(self, challenge: Challenge, *, requester: Requester, now: datetime) -> bool:
+        """Make the request this browser's. True for exactly one of any number of parallel calls."""
+        unclaimed = self.enrolling(challenge, now=now).filter(browser_digest="")
+        claimed = unclaimed.update(
+            browser_digest=requester.browser_digest, ip=requester.ip or None, user_agent=requester.user_agent
+        )
+        return claimed == 1
+
+    def approve(self, challenge: Challenge, *, now: datetime) -> bool:
+        """Let the browser that claimed the request go on. True for exactly one of any number of parallel calls."""
+        waiting = self.enrolling(challenge, now=now).filter(approved_at=None).exclude(browser_digest="")
+        return waiting.update(approved_at=now) == 1
+
+    def hold(self, challenge: Challenge, *, requester: Requester, now: datetime) -> bool:
+        """Keep an approved request to this transaction, without using it up: whoever comes meanwhile waits for what
+        becomes of it. False when it is not approved, not this browser's, or over."""
+        approved = self.enrolling(challenge, now=now).filter(browser_digest=requester.browser_digest or "-")
+        return approved.exclude(approved_at=None).update(tries=F("tries")) == 1
 
     def use_up(self, public_id: str, *, purpose: str, requester: Requester, now: datetime) -> bool:
         """Spend a WebAuthn challenge by what its answer says, without reading it first (WebAuthn Level 3 §13.4.3).

@@ -2,6 +2,15 @@
 
 from .account import AccountView, LogoutView, SessionsView, SessionView, SignedOutView
 from .link import LinkConfirmView, LinkView
+from .other_device import (
+    EnrolConfirmView,
+    EnrolOptionsView,
+    EnrolRegisterView,
+    EnrolStatusView,
+    EnrolView,
+    OtherDeviceStatusView,
+    OtherDeviceView,
+)
 from .passkey import (
     PasskeyEndpointsView,
     PasskeyOptionsView,
@@ -18,10 +27,17 @@ from .step_up import StepUpView
 
 __all__ = [
     "AccountView",
+    "EnrolConfirmView",
+    "EnrolOptionsView",
+    "EnrolRegisterView",
+    "EnrolStatusView",
+    "EnrolView",
     "LinkConfirmView",
     "LinkView",
     "LoginView",
     "LogoutView",
+    "OtherDeviceStatusView",
+    "OtherDeviceView",
     "PasskeyEndpointsView",
     "PasskeyOptionsView",
     "PasskeyVerifyView",

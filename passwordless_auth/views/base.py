@@ -194,7 +194,7 @@ class PageView(View):
             page="error",
             status=STATUS.get(refusal.code, 400),
             error_code=refusal.code,
-            title=_title_of(refusal),
+            title=self.title_of(refusal),
             text=refusal.detail,
             actions=[self._anew()] if isinstance(refusal, StalePage) else self.actions_after(refusal),
             retry_after=retry_after,
@@ -202,6 +202,10 @@ class PageView(View):
         if retry_after:
             response["Retry-After"] = str(retry_after)
         return response
+
+    def title_of(self, refusal: PasswordlessError) -> Any:
+        """The heading of the error page."""
+        return _title_of(refusal)
 
     def actions_after(self, refusal: PasswordlessError) -> list[Action]:
         """What the error page offers. The base class offers the sign-in page."""

@@ -43,8 +43,8 @@ class Page(HTMLParser):
         elif tag == "form":
             self.forms.append(Form(attrs["action"], attrs.get("method", "get")))
         elif tag == "input":
-            self.inputs[attrs["name"]] = attrs
-            if self.forms:
+            self.inputs[attrs.get("name") or attrs["id"]] = attrs  # without a name it is only there to be read
+            if self.forms and "name" in attrs:
                 self.forms[-1].fields[attrs["name"]] = attrs.get("value", "")
         if tag in {"a", "button"}:
             self._label = (tag, attrs, [])
@@ -68,7 +68,7 @@ class Page(HTMLParser):
                 self.next_steps.append(text)
             if tag == "a":
                 self.links[text] = attrs["href"]
-            else:
+            elif ("form", False) in self._open:
                 self.forms[-1].buttons[text] = (attrs.get("name"), attrs.get("value", ""))
 
     def handle_data(self, data):
