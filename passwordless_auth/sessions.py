@@ -41,6 +41,8 @@ logger = logging.getLogger("passwordless_auth")
 BACKEND: Final = "passwordless_auth.backends.SignInBackend"
 #: What a session of ours holds under this key: see ``_facts``.
 DATA: Final = "_passwordless_auth"
+#: When other code began a session (seconds since 1970), under this key.
+BEGUN: Final = "_passwordless_auth_begun"
 #: Seconds between two notes of when a session was last used.
 SEEN_EVERY: Final = 300
 
@@ -242,6 +244,22 @@ def is_recent(request: HttpRequest) -> bool:
     """Whether the last proof of this session is younger than ``STEP_UP_LIFETIME``."""
     facts = facts_of(request)
     return facts is not None and time.time() - facts["auth_time"] < settings.STEP_UP_LIFETIME
+
+
+def on_logged_in(sender: object, request: HttpRequest | None, user: Any, **_kwargs: Any) -> None:
+    """Receiver of Django's ``user_logged_in``: note when other code began this session.
+
+    SECURITY: the user's ``last_login`` would not do. It moves whenever its owner signs in anywhere, and would make a
+    stolen old session of theirs look new.
+    """
+    session: SessionBase | None = getattr(request, "session", None)
+    if session is not None and session.get(auth.BACKEND_SESSION_KEY, BACKEND) != BACKEND:
+        session[BEGUN] = int(time.time())
+
+
+def begun_by_other_code(request: HttpRequest) -> int:
+    """When other code began this session (seconds since 1970); 0 when that is not known."""
+    return int(request.session.get(BEGUN, 0))
 
 
 # -- ending

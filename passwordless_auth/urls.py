@@ -29,6 +29,9 @@ urlpatterns = [
     path(
         "account/passkeys/other-device/status.json", views.OtherDeviceStatusView.as_view(), name="other_device_status"
     ),
+    path("account/passkeys/offer/", views.PasskeyOfferView.as_view(), name="passkey_offer"),
+    path("account/passkeys/confirm/", views.PasskeyConfirmView.as_view(), name="passkey_confirm"),
+    path("account/passkeys/icons/<uuid:aaguid>/<str:scheme>/", views.PasskeyIconView.as_view(), name="passkey_icon"),
     path("account/passkeys/signal.json", views.SignalView.as_view(), name="passkey_signal"),
     path("account/sessions/", views.SessionsView.as_view(), name="sessions"),
     path("enrol/", views.EnrolConfirmView.as_view(), name="enrol_confirm"),

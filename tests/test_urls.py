@@ -6,6 +6,7 @@ from django.urls import resolve, reverse
 from passwordless_auth import urls, views
 
 TOKEN = "x" * 65
+AAGUID = "ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4"
 
 AGREED = {
     "login": "/login/",
@@ -34,6 +35,9 @@ AGREED = {
     "enrol_options": "/enrol/options/",
     "enrol_register": "/enrol/register/",
     "enrol": f"/enrol/{TOKEN}/",
+    "passkey_offer": "/account/passkeys/offer/",
+    "passkey_confirm": "/account/passkeys/confirm/",
+    "passkey_icon": f"/account/passkeys/icons/{AAGUID}/light/",
     "passkey_signal": "/account/passkeys/signal.json",
     "related_origins": "/.well-known/webauthn",
     "passkey_endpoints": "/.well-known/passkey-endpoints",
@@ -43,6 +47,8 @@ AGREED = {
 @pytest.mark.parametrize(("name", "path"), AGREED.items())
 def test_a_name_is_a_path(name, path):
     arguments = [TOKEN] if name in {"link", "report", "enrol"} else []
+    if name == "passkey_icon":
+        arguments = [AAGUID, "light"]
 
     assert reverse(f"passwordless_auth:{name}", args=arguments) == path
     assert resolve(path).view_name == f"passwordless_auth:{name}"

@@ -35,6 +35,8 @@ from . import accounts, notices, passkey
 
 #: Seconds after a sign-in by link or code within which it may add the account's first passkey.
 FIRST_PASSKEY: Final = 600
+#: Seconds after a sign-in with a password within which the browser may add a passkey by itself.
+UPGRADE: Final = 300
 #: Characters of a passkey's name (django-otp's column).
 NAME_LENGTH: Final = 64
 
@@ -42,7 +44,8 @@ NAME_LENGTH: Final = 64
 @dataclass(frozen=True)
 class Session:
     """What a change is judged by: who, in which SignIn, at which level, since when, and when an authenticator last
-    proved (seconds since 1970). ``sign_in_id`` and ``level`` are ``None`` in a session that other code made."""
+    proved (seconds since 1970). ``sign_in_id`` and ``level`` are ``None`` in a session that other code made;
+    ``by_password`` says whether that was, as far as can be told, a sign-in with a password."""
 
     user: Any
     sign_in_id: int | None
@@ -50,6 +53,7 @@ class Session:
     created_at: float
     strong_time: float
     may_enrol: bool = False
+    by_password: bool = False
 
 
 def session_of(sign_in: SignIn) -> Session:
@@ -90,6 +94,17 @@ def require_may_add(session: Session) -> Profile:
     return profile
 
 
+def require_may_upgrade(session: Session) -> Profile:
+    """Raise StepUpRequired unless the browser may add a passkey by itself: only right after a sign-in with a password.
+
+    SECURITY: nobody presses a finger on such a passkey (WebAuthn Level 3 §5.1.3). In any other session that would let a
+    script that got onto a page of this site add one unseen.
+    """
+    if not session.by_password or time.time() - session.created_at >= UPGRADE:
+        raise StepUpRequired
+    return require_may_add(session)
+
+
 def require_may_change(session: Session) -> Profile:
     """Raise StepUpRequired unless this session may block, remove or replace what guards the account; ChangesStopped
     (a StepUpRequired) while a report has stopped all changes."""
@@ -124,15 +139,19 @@ def _frozen_out(profile: Profile, session: Session) -> bool:
 # -- adding
 
 
-def start(session: Session, *, requester: Requester, now: datetime | None = None) -> dict[str, Any]:
-    """``PublicKeyCredentialCreationOptionsJSON`` for a new passkey of this person. Raises StepUpRequired,
-    TooManyRequests."""
+def start(
+    session: Session, *, requester: Requester, conditional: bool = False, now: datetime | None = None
+) -> dict[str, Any]:
+    """``PublicKeyCredentialCreationOptionsJSON`` for a new passkey of this person. ``conditional``: see ``register``.
+    Raises StepUpRequired, TooManyRequests."""
     now = now or timezone.now()
-    profile = require_may_add(session)
-    return options_for(session.user, profile, requester=requester, now=now)
+    profile = require_may_upgrade(session) if conditional else require_may_add(session)
+    return options_for(session.user, profile, requester=requester, conditional=conditional, now=now)
 
 
-def options_for(user: Any, profile: Profile, *, requester: Requester, now: datetime) -> dict[str, Any]:
+def options_for(
+    user: Any, profile: Profile, *, requester: Requester, conditional: bool = False, now: datetime
+) -> dict[str, Any]:
     """The options of a ceremony that begins now in this browser, for whoever was found allowed to add a passkey. Raises
     TooManyRequests."""
     challenge = Challenge(
@@ -155,6 +174,7 @@ def options_for(user: Any, profile: Profile, *, requester: Requester, now: datet
         name=accounts.name_of(user),
         display_name=accounts.display_name_of(user),
         exclude=Passkey.objects.of(user),
+        conditional=conditional,
     )
 
 
@@ -175,7 +195,7 @@ def register(
     now = now or timezone.now()
     answer = webauthn.read(credential, ceremony="webauthn.create")
     public_id = passkey.named_challenge(answer, purpose=Challenge.Purpose.REGISTER, requester=requester)
-    require_may_add(session)
+    require_may_upgrade(session) if conditional else require_may_add(session)
     with transaction.atomic(durable=True):
         done = add(
             answer,
@@ -253,6 +273,23 @@ def default_name(aaguid: str, requester: Requester) -> str:
         return provider.name[:NAME_LENGTH]
     where = " · ".join(filter(None, describe(requester.user_agent)))
     return (_("Passkey on {device}").format(device=where) if where else _("Passkey"))[:NAME_LENGTH]
+
+
+# -- the offer after a sign-in
+
+
+def offer_due(user: Any) -> bool:
+    """Whether this person, signed in just now by link or code, is to be offered a passkey: one statement at most."""
+    if "passkey" not in settings.METHODS or Profile.objects.of(user).passkey_offer_declined_at:
+        return False
+    return not Passkey.objects.filter(user=user).exists()
+
+
+def decline_offer(user: Any, *, now: datetime | None = None) -> None:
+    """'Not now', which is kept for good: whoever has said it finds passkeys in their account."""
+    Profile.objects.filter(user=user, passkey_offer_declined_at=None).update(
+        passkey_offer_declined_at=now or timezone.now()
+    )
 
 
 # -- keeping house

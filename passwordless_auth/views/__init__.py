@@ -12,7 +12,10 @@ from .other_device import (
     OtherDeviceView,
 )
 from .passkey import (
+    PasskeyConfirmView,
     PasskeyEndpointsView,
+    PasskeyIconView,
+    PasskeyOfferView,
     PasskeyOptionsView,
     PasskeysView,
     PasskeyVerifyView,
@@ -38,7 +41,10 @@ __all__ = [
     "LogoutView",
     "OtherDeviceStatusView",
     "OtherDeviceView",
+    "PasskeyConfirmView",
     "PasskeyEndpointsView",
+    "PasskeyIconView",
+    "PasskeyOfferView",
     "PasskeyOptionsView",
     "PasskeyVerifyView",
     "PasskeysView",

@@ -19,7 +19,8 @@ from ..flows import sign_in
 from ..forms import IdentifierForm
 from ..methods import METHODS
 from ..models import Challenge
-from .base import Action, PageView, destination, see_other
+from .base import Action, PageView, see_other
+from .passkey import after_message
 from .sign_in import after_refused_challenge
 
 #: Seconds that a browser keeps the token of an opened link. The challenge's own life is what counts.
@@ -121,7 +122,7 @@ class LinkConfirmView(LinkPageView):
             establish=partial(sessions.establish, request),
             elsewhere=not here,
         )
-        return self.without_token(self.keep_browser(see_other(destination(outcome.next_url))))
+        return self.without_token(self.keep_browser(see_other(after_message(request, challenge, outcome))))
 
     @method_decorator(sensitive_variables())
     def _opened(self) -> tuple[Challenge, str]:
@@ -151,6 +152,7 @@ class LinkConfirmView(LinkPageView):
             challenge_id=challenge.public_id,
             auto_submit=challenge.asked_by(self.requester),
             purpose=challenge.purpose,
+            passkeys="passkey" in settings.METHODS,
         )
 
     def _page_elsewhere(
@@ -167,6 +169,7 @@ class LinkConfirmView(LinkPageView):
             form=form,
             accepts_code=challenge.accepts_code,
             can_sign_in_here=challenge.purpose == Challenge.Purpose.SIGN_IN,
+            passkeys="passkey" in settings.METHODS,
         )
 
     def actions_after(self, refusal: PasswordlessError) -> list[Action]:

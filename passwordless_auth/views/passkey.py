@@ -5,20 +5,34 @@ from __future__ import annotations
 import json
 from functools import partial
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
+from uuid import UUID
 
-from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.urls import reverse
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
+from django.views.generic.base import View
 
 from .. import sessions
 from ..conf import settings
-from ..exceptions import InvalidIdentifier, PasswordlessError, StalePage, StepUpRequired, TooManyRequests
+from ..exceptions import (
+    ChangesStopped,
+    InvalidIdentifier,
+    PasswordlessError,
+    StalePage,
+    StepUpRequired,
+    TooManyRequests,
+    UnknownCredential,
+)
 from ..flows import accounts, completion, enrolment, passkey
 from ..identifiers import PUBLIC_ID, parse
 from ..methods import passkey as webauthn
-from ..models import Level, Passkey, Profile, SignIn
-from .base import STATUS, PageView, destination, see_other, with_next
+from ..models import Challenge, Level, Passkey, Profile, SignIn
+from ..requester import Requester
+from .base import STATUS, Action, PageView, destination, see_other, with_next
 
 
 class JsonView(PageView):
@@ -85,9 +99,10 @@ def session_of(request: HttpRequest) -> enrolment.Session:
     facts = sessions.facts_of(request)
     user: Any = request.user
     if facts is None:
-        # Other code signed in, most likely with a password: as fresh as Django says.
-        last_login = getattr(user, "last_login", None)
-        return enrolment.Session(user, None, None, last_login.timestamp() if last_login else 0, 0)
+        by_password = user.has_usable_password() and sessions.begun_by_other_code(request) > 0
+        return enrolment.Session(
+            user, None, None, sessions.begun_by_other_code(request), strong_time=0, by_password=by_password
+        )
     return enrolment.Session(
         user=user,
         sign_in_id=facts["sign_in"],
@@ -180,12 +195,16 @@ def step_up_url(outcome: completion.Outcome) -> str:
 
 class RegisterOptionsView(JsonView):
     """POST ``/account/passkeys/options/``: ``PublicKeyCredentialCreationOptionsJSON`` for who is signed in, or for the
-    sign-in that waits in this browser for its first passkey."""
+    sign-in that waits in this browser for its first passkey. Query: ``conditional=1`` before a conditional create."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.require_own_page()
-        options = enrolment.start(self.session(), requester=self.with_browser())
+        options = enrolment.start(self.session(), requester=self.with_browser(), conditional=self.is_conditional)
         return self.keep_browser(JsonResponse(options))
+
+    @property
+    def is_conditional(self) -> bool:
+        return self.request.GET.get("conditional") == "1"
 
     def session(self) -> enrolment.Session:
         named = self.request.GET.get("sign_in", "")
@@ -210,7 +229,7 @@ class RegisterView(RegisterOptionsView):
             self.session(),
             requester=self.requester,
             name=request.GET.get("name", ""),
-            conditional=request.GET.get("conditional") == "1",
+            conditional=self.is_conditional,
         )
         url = self.next_url() or reverse("passwordless_auth:passkeys")
         return JsonResponse({"next": url, "passkey": {"id": row.public_id, "name": row.name}})
@@ -238,44 +257,113 @@ def signal_of(user: Any, passkeys: list[Passkey]) -> dict[str, Any]:
     }
 
 
+# -- the offer after a sign-in by link or code
+
+
+def after_message(request: HttpRequest, challenge: Challenge, outcome: completion.Outcome) -> str:
+    """Where a sign-in that a message completed leads: past the offer of a passkey when one is due, and the page's
+    script has said that this browser can make one (``passkeys=1``). Every other client goes where it always went."""
+    can_make_passkeys = request.POST.get("passkeys") == "1"
+    if not can_make_passkeys or challenge.purpose != Challenge.Purpose.SIGN_IN:
+        return destination(outcome.next_url)
+    if not enrolment.offer_due(outcome.sign_in.user):
+        return destination(outcome.next_url)
+    fields = {"next": outcome.next_url, "created": "1" if outcome.created else ""}
+    query = urlencode({name: value for name, value in fields.items() if value})
+    return f"{reverse('passwordless_auth:passkey_offer')}{'?' if query else ''}{query}"
+
+
+class PasskeyOfferView(PageView):
+    """GET offers a passkey, once after a sign-in by link or code. POST is "not now", and kept for good."""
+
+    page = "enrol"
+    template_name = "passwordless_auth/passkey_offer.html"
+    for_members = True
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not enrolment.offer_due(self.member) or not may_add(session_of(request)):
+            return see_other(destination(self.next_url()))
+        return self.page_response(
+            account=accounts.name_of(self.member),
+            created=request.GET.get("created") == "1",
+            next=self.next_url(),
+            continue_url=destination(self.next_url()),
+        )
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        enrolment.decline_offer(self.member)
+        return see_other(destination(self.next_url()))
+
+
+def may_add(session: enrolment.Session) -> bool:
+    try:
+        enrolment.require_may_add(session)
+    except StepUpRequired:
+        return False
+    return True
+
+
 # -- keeping house
 
 
-class PasskeysView(PageView):
-    """GET lists a person's passkeys. POST changes one (``passkey``, ``action``: ``rename`` with ``name``, ``block``,
-    ``unblock``, ``remove``)."""
+class PasskeyPageView(PageView):
+    """A page about the passkeys of who is signed in."""
 
     page = "passkeys"
     for_members = True
     for_recovered = True
 
+    def refuse(self, refusal: PasswordlessError) -> HttpResponseBase:
+        if isinstance(refusal, StepUpRequired) and not isinstance(refusal, ChangesStopped):
+            back = self.request.get_full_path() if self.request.method == "GET" else self.request.path
+            return see_other(step_up_to(Level.MULTI, back))
+        return super().refuse(refusal)
+
+    def actions_after(self, refusal: PasswordlessError) -> list[Action]:
+        return [Action(_("Back to your passkeys"), reverse("passwordless_auth:passkeys"), primary=True)]
+
+
+def step_up_to(level: Level, next_url: str) -> str:
+    return f"{reverse('passwordless_auth:step_up')}?{urlencode({'level': level, 'next': next_url})}"
+
+
+class PasskeysView(PasskeyPageView):
+    """GET lists a person's passkeys. POST changes one (``passkey``, ``action``: ``rename`` with ``name``, ``block``,
+    ``unblock``, ``remove``)."""
+
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return self._page()
+
+    def _page(self, *, status: int = 200, error_code: str = "", error: Any = "") -> HttpResponseBase:
         rows = list(Passkey.objects.of(self.member))
-        session = session_of(request)
+        session = session_of(self.request)
+        notice = self.request.GET.get("notice", "")
         return self.page_response(
-            passkeys=[self._shown(row) for row in rows],
-            signal=signal_of(self.member, rows),
+            status=status,
+            error_code=error_code,
+            error=error,
+            passkeys=[shown(row, self.requester) for row in rows],
+            signal=json.dumps(signal_of(self.member, rows)),
             level=session.level or "",
+            add=self._add_state(session),
             may_change=enrolment.is_strong(session),
+            stopped=ChangesStopped.detail,
+            step_up_url=step_up_to(Level.MULTI, reverse("passwordless_auth:passkeys")),
+            account=accounts.name_of(self.member),
             next=self.next_url(),
-            notice=request.GET.get("notice", "") if request.GET.get("notice") in NOTICES else "",
+            notice=notice if notice in NOTICES else "",
         )
 
-    def _shown(self, row: Passkey) -> dict[str, Any]:
-        provider = webauthn.provider_of(row.aaguid)
-        return {
-            "public_id": row.public_id,
-            "name": row.name,
-            "provider": provider.name if provider else "",
-            "icon": provider.icon if provider else "",
-            "icon_dark": provider.icon_dark if provider else "",
-            "device_type": row.device_type,
-            "backed_up": row.backed_up,
-            "created_at": row.created_at,
-            "last_used_at": row.last_used_at,
-            "blocked_at": row.blocked_at,
-            "this_device": bool(row.last_browser_digest) and row.last_browser_digest == self.requester.browser_digest,
-        }
+    def _add_state(self, session: enrolment.Session) -> str:
+        """``now``: a passkey can be added. Else what is needed first: ``step_up``, ``sign_in`` (again), or ``stopped``,
+        after a report."""
+        try:
+            enrolment.require_may_add(session)
+        except ChangesStopped:
+            return "stopped"
+        except StepUpRequired:
+            return "step_up" if completion.can_reach(self.member, Level.MULTI) else "sign_in"
+        return "now"
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         session = session_of(request)
@@ -284,10 +372,70 @@ class PasskeysView(PageView):
         if action == "rename":
             enrolment.rename(session, public_id, request.POST.get("name", ""))
         elif action in CHANGES:
+            signs_out = action == "block" and made_here(request, named(self.member, public_id))
             CHANGES[action](session, public_id, requester=self.requester)
+            if signs_out:
+                sessions.log_out(request)
+                return see_other(reverse("passwordless_auth:signed_out"))
         else:
             return see_other(reverse("passwordless_auth:passkeys"))
         return see_other(f"{reverse('passwordless_auth:passkeys')}?notice={action}")
+
+    def refuse(self, refusal: PasswordlessError) -> HttpResponseBase:
+        if refusal.code in {"last_way_in", "unknown_credential"}:
+            return self._page(status=STATUS[refusal.code], error_code=refusal.code, error=refusal.detail)
+        return super().refuse(refusal)
+
+
+class PasskeyConfirmView(PasskeyPageView):
+    """GET asks before a passkey (``passkey``) is blocked or removed (``action``). Whoever may not do it yet proves who
+    they are first, and comes back here."""
+
+    template_name = "passwordless_auth/passkey_confirm.html"
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        action = request.GET.get("action", "")
+        if action not in {"block", "remove"}:
+            return see_other(reverse("passwordless_auth:passkeys"))
+        row = named(self.member, request.GET.get("passkey", ""))
+        enrolment.require_may_change(session_of(request))
+        signs_out = action == "block" and made_here(request, row)
+        return self.page_response(action=action, passkey=shown(row, self.requester), signs_out=signs_out)
+
+
+def shown(row: Passkey, requester: Requester) -> dict[str, Any]:
+    """A passkey as pages show it."""
+    provider = webauthn.provider_of(row.aaguid)
+    return {
+        "public_id": row.public_id,
+        "name": row.name,
+        "provider": provider.name if provider else "",
+        "icon": _icon_url(row, "light") if provider and provider.light else "",
+        "icon_dark": _icon_url(row, "dark") if provider and provider.dark else "",
+        "device_type": row.device_type,
+        "backed_up": row.backed_up,
+        "created_at": row.created_at,
+        "last_used_at": row.last_used_at,
+        "blocked_at": row.blocked_at,
+        "this_browser": bool(row.last_browser_digest) and row.last_browser_digest == requester.browser_digest,
+    }
+
+
+def _icon_url(row: Passkey, scheme: str) -> str:
+    return reverse("passwordless_auth:passkey_icon", args=[row.aaguid, scheme])
+
+
+def named(user: Any, public_id: str) -> Passkey:
+    row: Passkey | None = Passkey.objects.of(user).filter(public_id=public_id).first()
+    if row is None:
+        raise UnknownCredential
+    return row
+
+
+def made_here(request: HttpRequest, row: Passkey) -> bool:
+    """Whether this session was signed in, or confirmed, by this passkey."""
+    here = sessions.current(request)
+    return here is not None and here.pk in {made.pk for made in enrolment.made_by(row)}
 
 
 CHANGES: Final[dict[str, Any]] = {
@@ -298,6 +446,24 @@ CHANGES: Final[dict[str, Any]] = {
 NOTICES: Final = frozenset({"rename", "added", *CHANGES})
 
 
+@method_decorator(login_not_required, name="dispatch")
+@method_decorator(transaction.non_atomic_requests, name="dispatch")
+class PasskeyIconView(View):
+    """GET ``/account/passkeys/icons/<aaguid>/<scheme>/``: the icon of a provider, for light or dark pages."""
+
+    def get(self, request: HttpRequest, aaguid: UUID, scheme: str) -> HttpResponseBase:
+        provider = webauthn.provider_of(str(aaguid))
+        icon = provider and (provider.dark if scheme == "dark" else provider.light)
+        if not icon:
+            raise Http404
+        response = HttpResponse(icon.content, content_type=icon.content_type)
+        response["Cache-Control"] = "public, max-age=604800"
+        # SECURITY: an SVG that is opened by itself is a page of this site. It may run nothing and load nothing.
+        response["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+        response["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
 # -- well-known files
 
 
@@ -305,7 +471,8 @@ class RelatedOriginsView(PageView):
     """GET ``/.well-known/webauthn``: the other origins that may use this site's passkeys (WebAuthn Level 3 §5.11)."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return JsonResponse({"origins": [*settings.PASSKEY_ORIGINS, *settings.PASSKEY_RELATED_ORIGINS]})
+        origins = [*settings.PASSKEY_ORIGINS, *settings.PASSKEY_RELATED_ORIGINS]
+        return JsonResponse({"origins": [origin for origin in origins if origin.startswith("http")]})  # no apps
 
 
 class PasskeyEndpointsView(PageView):

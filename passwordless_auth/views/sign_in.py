@@ -20,6 +20,7 @@ from ..flows import sign_in
 from ..forms import CodeForm, IdentifierForm
 from ..models import Challenge, Delivery
 from .base import Action, PageView, destination, display_name, safe_next, see_other, with_next
+from .passkey import after_message
 
 
 def wait_url(challenge: Challenge, **extra: str) -> str:
@@ -112,7 +113,7 @@ class WaitView(PageView):
         except InvalidCode as refusal:
             form.add_error("code", refusal.detail)
             return self._page(challenge, form, status=400, error_code=refusal.code)
-        return self.keep_browser(see_other(destination(outcome.next_url)))
+        return self.keep_browser(see_other(after_message(request, challenge, outcome)))
 
     def _page(
         self, challenge: Challenge, form: CodeForm, *, status: int = 200, error_code: str = ""
@@ -143,6 +144,7 @@ class WaitView(PageView):
             status_url=f"{reverse('passwordless_auth:wait_status')}?challenge={challenge.public_id}",
             purpose=challenge.purpose,
             next=safe_next(challenge.next_url),
+            passkeys="passkey" in settings.METHODS,
             notice="resent" if self.request.GET.get("notice") == "resent" else "",
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-VOID = {"meta", "link", "input", "hr", "br", "path", "circle"}
+VOID = {"meta", "link", "input", "hr", "br", "img", "path", "circle", "source"}
 INLINE = {"a", "bdi", "span", "strong", "svg", "time"}
 UNSEEN = {"head", "noscript", "script"}
 

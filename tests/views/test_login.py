@@ -19,7 +19,7 @@ def test_the_page_asks_for_one_thing(browser):
     assert (page.status, page.name, page.code) == (200, "login", "")
     assert "Sign in to Testserver" in page.words
     assert set(page.inputs) == {"csrfmiddlewaretoken", "identifier"}
-    assert page.inputs["identifier"]["autocomplete"] == "email"
+    assert page.inputs["identifier"]["autocomplete"] == "username webauthn"  # browsers offer passkeys in it
     assert page.next_steps == ["Testserver", "Send me the message"]
 
 

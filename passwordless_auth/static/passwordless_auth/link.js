@@ -18,9 +18,19 @@ function submitSoon() {
   // A page that is only fetched ahead, or waits in another tab, has not been opened by a person yet.
   if (document.hidden) return;
   document.removeEventListener("visibilitychange", submitSoon);
-  setTimeout(() => {
+  setTimeout(async () => {
+    await passkeysTold();
     if (!sent && firstTime()) form.requestSubmit(form.querySelector("button"));
   }, 300);
+}
+
+// passkey-offer.js adds a field as soon as the browser has told it something; that need not keep anybody waiting.
+function passkeysTold() {
+  if (form.dataset.passkeyOffer !== "") return null;
+  return new Promise((resolve) => {
+    form.addEventListener("passkey-offer", resolve, { once: true });
+    setTimeout(resolve, 1000);
+  });
 }
 
 let sent = false;

@@ -1,30 +1,77 @@
 // Passkeys in the browser: offered in the address field, by a button, added, and kept in step with this site.
-// All words come from the page, so that they are translated.
+// All words come from the page, so that they are translated. Where passkeys can't be, nothing of this is shown.
 
-const supported = typeof PublicKeyCredential !== "undefined" && "parseRequestOptionsFromJSON" in PublicKeyCredential;
-// What a person does in the browser's own dialog, and no error: they closed it, or another request took its place.
-const QUIET = new Set(["NotAllowedError", "AbortError"]);
+const supported = Boolean(globalThis.PublicKeyCredential && navigator.credentials?.create);
+const MEMBERS = ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"];
+// The part of a challenge's life after which the offer in the field gets a new one.
+const FRESH = 0.8;
 
-let running; // The request that waits in the address field: there can be only one.
+// -- JSON and bytes. Older browsers, and some passkey managers, do not do it themselves.
 
-async function post(url, body) {
+const toBytes = (text) =>
+  Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (char) => char.charCodeAt(0));
+const toText = (bytes) =>
+  btoa(String.fromCharCode(...new Uint8Array(bytes))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+const described = (list) => list?.map((each) => ({ ...each, id: toBytes(each.id) }));
+
+function answerOf({ id, rawId, type, response }) {
+  const given = MEMBERS.filter((name) => response[name]).map((name) => [name, toText(response[name])]);
+  const transports = response.getTransports?.();
+  return { id, rawId: toText(rawId), type, response: { ...Object.fromEntries(given), transports }, clientExtensionResults: {} };
+}
+
+async function post(url, body, signal) {
   const response = await fetch(url, {
     method: "POST",
     headers: { "Content-Type": "application/json", Accept: "application/json" },
     body: JSON.stringify(body),
     cache: "no-store",
+    signal,
   });
   const answer = await response.json();
   if (!response.ok) throw Object.assign(new Error(answer.detail), { answer });
   return answer;
 }
 
-function show(root, error) {
-  const place = root.querySelector("[data-passkey-error]");
-  if (!place) return;
-  const quiet = !error || QUIET.has(error.name);
-  place.hidden = quiet;
-  if (!quiet) place.textContent = error.answer?.detail || place.dataset.text || error.message;
+// -- One request at a time: the browser refuses a second one until it has let go of the first.
+
+let current = { controller: new AbortController(), over: Promise.resolve() };
+
+function request(work) {
+  const before = current;
+  before.controller.abort();
+  const controller = new AbortController();
+  const result = before.over.then(() => work(controller.signal));
+  current = { controller, over: result.catch(() => {}) };
+  return result;
+}
+
+// -- What the person is told
+
+function say(root, error) {
+  const { cancelled, already, failed } = root.dataset;
+  const quiet = !error || error.name === "NotAllowedError" || error.name === "AbortError";
+  const text = error?.answer?.detail || (error?.name === "InvalidStateError" ? already : failed);
+  root.querySelector("[data-passkey-error]").hidden = quiet;
+  root.querySelector("[data-passkey-error] span").textContent = quiet ? "" : text;
+  root.querySelector("[data-passkey-said]").textContent = error?.name === "NotAllowedError" ? cancelled : "";
+}
+
+async function attempt(root, action) {
+  // Not by disabling the button: it would lose the focus.
+  if (root.ariaBusy === "true") return;
+  root.ariaBusy = "true";
+  offerEnds = Infinity;
+  say(root, null);
+  try {
+    await action();
+  } catch (error) {
+    const { stepUpUrl } = root.dataset;
+    if (error.answer?.error === "step_up_required" && stepUpUrl) return location.assign(stepUpUrl);
+    root.ariaBusy = "false";
+    say(root, error);
+    offerInField(root);
+  }
 }
 
 // -- Telling the passkey manager what is true here (WebAuthn Level 3 §5.1.10)
@@ -37,98 +84,115 @@ async function signal(name, details) {
   }
 }
 
-async function signalAll(url) {
-  try {
-    const response = await fetch(url, { headers: { Accept: "application/json" }, cache: "no-store" });
-    if (!response.ok) return;
-    const { rpId, userId, allAcceptedCredentialIds, name, displayName } = await response.json();
-    await signal("signalAllAcceptedCredentials", { rpId, userId, allAcceptedCredentialIds });
-    await signal("signalCurrentUserDetails", { rpId, userId, name, displayName });
-  } catch {
-    // No network for a moment: the next page tells it.
-  }
+async function signalAll({ rpId, userId, allAcceptedCredentialIds, name, displayName }) {
+  await signal("signalAllAcceptedCredentials", { rpId, userId, allAcceptedCredentialIds });
+  await signal("signalCurrentUserDetails", { rpId, userId, name, displayName });
+}
+
+async function signalAfter(url) {
+  if (!url || !PublicKeyCredential.signalAllAcceptedCredentials) return;
+  const response = await fetch(url, { headers: { Accept: "application/json" }, cache: "no-store" });
+  if (response.ok) await signalAll(await response.json());
 }
 
 // -- Signing in
 
-async function signIn(root, { mediation, identifier } = {}) {
-  const { optionsUrl, verifyUrl, signalUrl, stepUp } = root.dataset;
-  running?.abort();
-  const mine = new AbortController();
-  running = mine;
-  const asked = { ...(identifier && { identifier }), ...(stepUp && { step_up: true }) };
-  const options = PublicKeyCredential.parseRequestOptionsFromJSON(await post(optionsUrl, asked));
-  if (mine.signal.aborted) return;
-  const credential = await navigator.credentials.get({ publicKey: options, mediation, signal: mine.signal });
-  if (!credential) return;
+let offerEnds = Infinity; // When the offer in the field needs a new challenge; never, while there is none.
+
+function choose(root, { mediation, identifier } = {}) {
+  const { optionsUrl, stepUp } = root.dataset;
+  return request(async (signal) => {
+    const options = await post(optionsUrl, { ...(identifier && { identifier }), ...(stepUp && { step_up: true }) }, signal);
+    if (mediation) keepFresh(root, options.timeout * FRESH);
+    const allowCredentials = described(options.allowCredentials);
+    const publicKey = { ...options, challenge: toBytes(options.challenge), allowCredentials };
+    return navigator.credentials.get({ publicKey, mediation, signal });
+  });
+}
+
+async function verify({ dataset: { verifyUrl, signalUrl } }, credential) {
+  let next;
   try {
-    const { next } = await post(verifyUrl, credential.toJSON());
-    if (signalUrl) await signalAll(signalUrl);
-    location.assign(next);
+    ({ next } = await post(verifyUrl, answerOf(credential)));
   } catch (error) {
-    if (error.answer?.error === "unknown_credential") {
-      await signal("signalUnknownCredential", { rpId: error.answer.rpId, credentialId: credential.id });
-    }
+    const { error: code, rpId } = error.answer ?? {};
+    if (code === "unknown_credential") await signal("signalUnknownCredential", { rpId, credentialId: credential.id });
     throw error;
   }
+  // A manager that takes its time must not keep the person waiting.
+  await Promise.race([signalAfter(signalUrl).catch(() => {}), new Promise((resolve) => setTimeout(resolve, 1500))]);
+  location.assign(next);
 }
 
 async function offerInField(root) {
-  const field = document.querySelector('input[autocomplete~="webauthn"]');
-  if (!field || !(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
+  if (!("autofill" in root.dataset) || !(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
+  if (root.ariaBusy === "true") return; // The button was quicker.
+  offerEnds = 0;
+  if (document.hidden) return; // A tab that nobody looks at asks when somebody does.
+  let credential;
   try {
-    await signIn(root, { mediation: "conditional" });
-  } catch (error) {
-    show(root, error);
+    credential = await choose(root, { mediation: "conditional" });
+  } catch {
+    return; // The button took over; or no network, or a limit, and nobody has asked for anything yet.
   }
+  attempt(root, () => verify(root, credential));
 }
 
-async function press(root, action) {
-  const button = root.querySelector("[data-passkey-button]");
-  show(root, null);
-  button.disabled = true;
-  try {
-    await action();
-  } catch (error) {
-    show(root, error);
-    // The dialog took the place of the offer in the field: put it back.
-    if (root.matches("[data-passkey-sign-in]")) offerInField(root);
-  } finally {
-    button.disabled = false;
-  }
+function keepFresh(root, milliseconds) {
+  offerEnds = Date.now() + milliseconds;
+  setTimeout(() => renewOffer(root), milliseconds + 100);
+}
+
+function renewOffer(root) {
+  if (!document.hidden && Date.now() >= offerEnds) offerInField(root);
+}
+
+// The address of this page, or the one that was typed: it names the passkeys that may answer.
+function identifierFor({ dataset: { identifier } }) {
+  const typed = document.querySelector('input[autocomplete~="webauthn"]')?.value.trim() ?? "";
+  return identifier || (typed.includes("@") ? typed : "");
 }
 
 // -- Adding
 
-async function add(root) {
-  const { optionsUrl, registerUrl } = root.dataset;
-  running?.abort();
-  const options = PublicKeyCredential.parseCreationOptionsFromJSON(await post(optionsUrl, {}));
-  let credential;
-  try {
-    credential = await navigator.credentials.create({ publicKey: options });
-  } catch (error) {
-    if (error.name === "InvalidStateError") error.message = root.dataset.already || error.message;
-    throw error;
-  }
-  const { next } = await post(registerUrl, credential.toJSON());
-  location.assign(root.dataset.next || next);
+function add({ dataset: { optionsUrl, registerUrl, next } }) {
+  return request(async (signal) => {
+    const options = await post(optionsUrl, {}, signal);
+    const credential = await navigator.credentials.create({
+      publicKey: {
+        ...options,
+        challenge: toBytes(options.challenge),
+        user: { ...options.user, id: toBytes(options.user.id) },
+        excludeCredentials: described(options.excludeCredentials),
+      },
+      signal,
+    });
+    const added = await post(registerUrl, answerOf(credential));
+    location.assign(next || added.next);
+  });
+}
+
+// -- The page
+
+function begin(root, action) {
+  root.hidden = false;
+  root.querySelector("[data-passkey-button]").addEventListener("click", () => attempt(root, () => action(root)));
+  addEventListener("pagehide", () => current.controller.abort());
+  addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    root.ariaBusy = "false";
+    offerInField(root);
+  });
 }
 
 if (supported) {
   for (const root of document.querySelectorAll("[data-passkey-sign-in]")) {
-    root.hidden = false;
-    root.querySelector("[data-passkey-button]")?.addEventListener("click", () => {
-      // An address that was typed names the passkeys that may answer.
-      const field = document.querySelector('input[autocomplete~="webauthn"]');
-      const identifier = root.dataset.identifier || (field?.value.includes("@") ? field.value.trim() : "");
-      press(root, () => signIn(root, { identifier }));
-    });
-    if ("autofill" in root.dataset) offerInField(root);
+    begin(root, async () => verify(root, await choose(root, { identifier: identifierFor(root) })));
+    document.addEventListener("visibilitychange", () => renewOffer(root));
+    offerInField(root);
   }
-  for (const root of document.querySelectorAll("[data-passkey-add]")) {
-    root.hidden = false;
-    root.querySelector("[data-passkey-button]").addEventListener("click", () => press(root, () => add(root)));
-  }
-  for (const root of document.querySelectorAll("[data-signal]")) signalAll(root.dataset.signalUrl);
+  for (const root of document.querySelectorAll("[data-passkey-add]")) begin(root, add);
+  for (const { dataset } of document.querySelectorAll("[data-signal]")) signalAll(JSON.parse(dataset.signal));
+} else {
+  for (const place of document.querySelectorAll("[data-passkey-missing]")) place.hidden = false;
 }

@@ -1,0 +1,53 @@
+"""Virtual authenticators: what a person's device does, by the DevTools protocol's WebAuthn domain."""
+
+from playwright.sync_api import Page
+
+#: The AAGUID of Google Password Manager, a name that pages can show.
+GOOGLE = "ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4"
+
+#: A phone or laptop with a passkey manager that syncs, and a person who holds a finger to it when asked.
+DEVICE = {
+    "protocol": "ctap2",
+    "ctap2Version": "ctap2_1",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+    "defaultBackupEligibility": True,
+    "defaultBackupState": True,
+}
+
+
+class VirtualAuthenticator:
+    """One authenticator of one window. It answers each request at once, the offer in a field as well, until its person
+    ``looks_away()``."""
+
+    def __init__(self, page: Page, **options: object) -> None:
+        self._devtools = page.context.new_cdp_session(page)
+        self._send("enable")
+        self.id = self._send("addVirtualAuthenticator", options={**DEVICE, **options})["authenticatorId"]
+
+    def _send(self, command: str, **parameters: object) -> dict:
+        return self._devtools.send(f"WebAuthn.{command}", parameters)
+
+    def credentials(self) -> list[dict]:
+        return self._send("getCredentials", authenticatorId=self.id)["credentials"]
+
+    def take_over(self, credential: dict) -> None:
+        """Hold a passkey that another authenticator made."""
+        self._send("addCredential", authenticatorId=self.id, credential=credential)
+
+    def remove(self) -> None:
+        self._send("removeVirtualAuthenticator", authenticatorId=self.id)
+
+    def answers(self) -> None:
+        self._send("setAutomaticPresenceSimulation", authenticatorId=self.id, enabled=True)
+
+    def looks_away(self) -> None:
+        """Requests wait from now on."""
+        self._send("setAutomaticPresenceSimulation", authenticatorId=self.id, enabled=False)
+
+    def recognises(self, person: bool = True) -> None:
+        """Whether the fingerprint is the right one."""
+        self._send("setUserVerified", authenticatorId=self.id, isUserVerified=person)
