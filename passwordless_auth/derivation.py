@@ -169,10 +169,10 @@ def grouped(code: str) -> str:
 
 
 @sensitive_variables()
-def seal(plain: str, *, purpose: str, context: str) -> str:
+def seal(plain: str, *, purpose: str, context: str, key_id: str | None = None) -> str:
     """Encrypt for a column, AES-256-GCM: ``key id:nonce and ciphertext``. ``context`` (the row's public id) is
-    authenticated, so that a sealed value can't be moved to another row."""
-    key_id = settings.issuing_key_id
+    authenticated, so that a sealed value can't be moved to another row. ``key_id``: by default the key that issues."""
+    key_id = key_id or settings.issuing_key_id
     nonce = os.urandom(12)
     sealed = AESGCM(_subkey(_key(key_id), purpose)).encrypt(nonce, plain.encode(), context.encode())
     return f"{key_id}:{base64.urlsafe_b64encode(nonce + sealed).decode()}"

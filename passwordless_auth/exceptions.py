@@ -38,6 +38,12 @@ class InvalidCode(PasswordlessError):
         self.tries_left = tries_left
 
 
+class InvalidAppCode(InvalidCode):
+    """Not a code of the authenticator app, or one that was used."""
+
+    detail = _("That is not the code that your authenticator app shows now. Wait for the next one.")
+
+
 class InvalidLink(InvalidCode):
     """The link is cut off, or not one of ours."""
 
@@ -53,6 +59,20 @@ class ReportExpired(Expired):
     """The link "this wasn't me" of a notice works for ``REPORT_LIFETIME`` seconds."""
 
     detail = _("The message is too old for that. Sign in, and look at your passkeys and at where you are signed in.")
+
+
+class WaitedTooLong(Expired):
+    """A sign-in waited for its next step, in another browser or for too long."""
+
+    detail = _(
+        "A sign-in waits a few minutes for its second step, in the browser where it was begun. Please start again."
+    )
+
+
+class FormGone(Expired):
+    """What was sent before a confirmation is not kept any more, or was shown already."""
+
+    detail = _("What you had sent is not kept any more. Please fill in the form again.")
 
 
 class Spent(PasswordlessError):
@@ -187,4 +207,13 @@ class ChangesStopped(StepUpRequired):
     detail = _(
         "Changes to this account are stopped, since somebody reported one. Sign in again with a passkey or a recovery "
         "code to go on."
+    )
+
+
+class OutOfReach(StepUpRequired):
+    """The account asks for more than its owner has the means to give."""
+
+    detail = _(
+        "This account asks for a passkey or an authenticator app, and has none that works. Use a recovery code, or ask "
+        "the people who run this site."
     )

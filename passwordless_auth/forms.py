@@ -1,15 +1,16 @@
-"""The two forms of a sign-in."""
+"""The forms of a sign-in: an address, and a code."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from . import derivation
-from .exceptions import InvalidCode, InvalidIdentifier
+from .exceptions import InvalidAppCode, InvalidCode, InvalidIdentifier
 from .identifiers import MAX_LENGTH, Identifier, parse
+from .models.totp import DIGITS
 
 
 class IdentifierForm(forms.Form):
@@ -29,6 +30,7 @@ class CodeForm(forms.Form):
     try."""
 
     code = forms.CharField(label=_("Code"), max_length=64)
+    refusal: ClassVar[type[InvalidCode]] = InvalidCode
 
     def __init__(self, *args: Any, length: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -37,5 +39,14 @@ class CodeForm(forms.Form):
     def clean_code(self) -> str:
         code = derivation.tidy_code(self.cleaned_data["code"])
         if len(code) != self.length:
-            raise forms.ValidationError(InvalidCode.detail, code=InvalidCode.code)
+            raise forms.ValidationError(self.refusal.detail, code=self.refusal.code)
         return code
+
+
+class AppCodeForm(CodeForm):
+    """The same for the code that an authenticator app shows."""
+
+    refusal = InvalidAppCode
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, length=DIGITS, **kwargs)

@@ -90,6 +90,23 @@ class Policy:
         return Level.SINGLE
 
 
+def proven_at(proofs: Sequence[Proof]) -> dict[Level, int]:
+    """When each level was last proven, in seconds since 1970; 0 for never.
+
+    SECURITY: each authenticator is judged by itself, beside what messages proved. Or an app's code of this minute would
+    make this morning's passkey young again (MF-01: method *and* time).
+    """
+    policy = current()
+    messages = [proof for proof in proofs if not proof.authenticator]
+    times = dict.fromkeys(Level, 0)
+    for proof in proofs:
+        made = policy.level_of([*messages, proof] if proof.authenticator else messages)
+        for level in Level:
+            if made.meets(level):
+                times[level] = max(times[level], proof.at)
+    return times
+
+
 def current() -> Policy:
     """The host's Policy."""
     return _policy(settings.POLICY)

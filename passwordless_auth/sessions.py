@@ -10,6 +10,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
@@ -20,14 +21,14 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, SessionBase
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDatabaseStore
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
-from django.db import router, transaction
+from django.db import transaction
 from django.middleware.csrf import rotate_token
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 from django.utils.http import http_date
 from django_otp import DEVICE_ID_SESSION_KEY
 
-from . import signals
+from . import derivation, policies, signals
 from .conf import settings
 from .exceptions import Superseded
 from .models import Level, Profile, SignIn
@@ -45,6 +46,11 @@ DATA: Final = "_passwordless_auth"
 BEGUN: Final = "_passwordless_auth_begun"
 #: Seconds between two notes of when a session was last used.
 SEEN_EVERY: Final = 300
+#: What a session keeps under this key: see ``keep_form``.
+FORM: Final = "_passwordless_auth_form"
+#: Seconds that it is kept, and bytes that it may have.
+FORM_LIFETIME: Final = 600
+FORM_SIZE: Final = 64 * 1024
 
 #: Set on a request whose session got a new key from us.
 _MOVED: Final = "_passwordless_auth_moved"
@@ -152,7 +158,7 @@ def _save(request: HttpRequest, stale_key: str | None) -> None:
         if getattr(request, _UNSAVED) is not save:
             return
         setattr(request, _UNSAVED, None)
-        _create(session)
+        session.save(must_create=True)
         # Once is enough: SessionMiddleware would write it again. It would also set the cookie: SignInMiddleware does.
         session.modified = False
         if stale_key:
@@ -165,25 +171,18 @@ def _save(request: HttpRequest, stale_key: str | None) -> None:
         transaction.on_commit(save)
 
 
-def _create(session: SessionBase) -> None:
-    """Save a session under its new key."""
-    if not isinstance(session, DatabaseStore) or type(session).save is not DatabaseStore.save:
-        session.save(must_create=True)
-        return
-    # Django's own would put a savepoint around the INSERT, two more statements. The transaction of the sign-in is
-    # around it: should the key be taken, it is rolled back and begins again with another one.
-    row = session.create_model_instance(dict(session.items()))
-    row.save(force_insert=True, using=router.db_for_write(type(row), instance=row))
-
-
 def _facts(sign_in: SignIn, key: str) -> dict[str, Any]:
+    proven_at = policies.proven_at(sign_in.all_proofs())
     return {
         "sign_in": sign_in.pk,
         "person": Profile.objects.of(sign_in.user).handle,
         "level": sign_in.level,
         "methods": sign_in.methods,
         "auth_time": int(sign_in.auth_time.timestamp()),
-        "strong_time": sign_in.strong_time,
+        # When two factors, and when a passkey, last proved.
+        "strong_time": proven_at[Level.MULTI],
+        "phr_time": proven_at[Level.PHR],
+        "minimum": sign_in.minimum_level,
         "until": _end_of_life(sign_in),
         "seen": int(time.time()),
         "key_mark": _mark(key),
@@ -241,20 +240,107 @@ def current(request: HttpRequest) -> SignIn | None:
 
 def level_of(request: HttpRequest) -> Level | None:
     """The level that this session counts for now: of ``multi`` and ``phr``, what a proof within ``LEVEL_LIFETIME``
-    stands for; after that ``single``."""
+    stands for; after that ``single``. ``None`` for a visitor, and for a session that other code made."""
     facts = facts_of(request)
     if not facts:
         return None
     level = Level(facts["level"])
-    if level.rank > Level.SINGLE.rank and time.time() - facts.get("strong_time", 0) >= settings.LEVEL_LIFETIME:
-        return Level.SINGLE
-    return level
+    if level.rank <= Level.SINGLE.rank:
+        return level
+    for counted, at in ((Level.PHR, facts["phr_time"]), (Level.MULTI, facts["strong_time"])):
+        if level.meets(counted) and time.time() - at < settings.LEVEL_LIFETIME:
+            return counted
+    return Level.SINGLE
 
 
-def is_recent(request: HttpRequest) -> bool:
-    """Whether the last proof of this session is younger than ``STEP_UP_LIFETIME``."""
+def minimum_of(request: HttpRequest) -> Level:
+    """The level that a confirmation in this session must have: who has a second factor, or must have one, is not
+    confirmed by a mailbox."""
     facts = facts_of(request)
-    return facts is not None and time.time() - facts["auth_time"] < settings.STEP_UP_LIFETIME
+    minimum = Level(facts["minimum"]) if facts and facts["minimum"] else Level.SINGLE
+    return minimum if minimum.meets(Level.SINGLE) else Level.SINGLE
+
+
+def is_recent(request: HttpRequest, level: Level = Level.SINGLE) -> bool:
+    """Whether this session was confirmed within ``STEP_UP_LIFETIME``, at this level at least and at the level that its
+    account asks for.
+
+    SECURITY: judged by method and time (MF-01): what a passkey proved this morning and a mailbox this minute is not a
+    recent passkey.
+    """
+    facts, counts_for = facts_of(request), level_of(request)
+    if facts is None or counts_for is None:
+        return False
+    wanted = max(level, minimum_of(request), key=lambda each: each.rank)
+    times = {Level.PHR: facts["phr_time"], Level.MULTI: facts["strong_time"]}
+    recent = time.time() - times.get(wanted, facts["auth_time"]) < settings.STEP_UP_LIFETIME
+    return recent and counts_for.meets(wanted)
+
+
+# -- a form that waits for a confirmation
+
+
+@dataclass(frozen=True)
+class KeptForm:
+    """A form that was sent and refused. ``path``: where to, on this site. ``lost``: "" or why its ``fields`` could not
+    be kept: ``"size"``, ``"files"`` or ``"type"``."""
+
+    path: str
+    fields: list[tuple[str, str]]
+    multipart: bool
+    lost: str
+
+
+def keep_form(request: HttpRequest) -> str:
+    """Keep what this POST says until its sender has confirmed who they are. Returns the name that ``take_form`` wants.
+
+    It waits on the server, in the session, for ``FORM_LIFETIME``, for this person and this path. Only the newest one:
+    a session is read at every request.
+    """
+    lost = _why_lost(request)
+    name = derivation.new_public_id()
+    request.session[FORM] = {
+        "name": name,
+        "user": str(request.user.pk),
+        "path": request.get_full_path(),
+        "fields": [] if lost else _fields_of(request),
+        "multipart": request.content_type == "multipart/form-data",
+        "lost": lost,
+        "until": int(time.time()) + FORM_LIFETIME,
+    }
+    return name
+
+
+def _why_lost(request: HttpRequest) -> str:
+    try:
+        length = int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        length = 0
+    if length > FORM_SIZE:
+        return "size"
+    if request.content_type not in {"application/x-www-form-urlencoded", "multipart/form-data"}:
+        return "type"
+    if request.FILES:
+        return "files"
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in _fields_of(request))
+    return "size" if size > FORM_SIZE else ""
+
+
+def _fields_of(request: HttpRequest) -> list[tuple[str, str]]:
+    """Name and value of all fields, but for the token of the form: it gets a new one."""
+    return [(name, value) for name, values in request.POST.lists() if name != "csrfmiddlewaretoken" for value in values]
+
+
+def take_form(request: HttpRequest, name: str) -> KeptForm | None:
+    """The kept form of this name, once; ``None`` when there is none, its time is over, or it is another person's."""
+    kept = request.session.get(FORM)
+    if not kept or kept["name"] != name:
+        return None
+    del request.session[FORM]
+    if kept["user"] != str(request.user.pk) or kept["until"] <= time.time():
+        return None
+    fields = [(field, value) for field, value in kept["fields"]]
+    return KeptForm(path=kept["path"], fields=fields, multipart=kept["multipart"], lost=kept["lost"])
 
 
 def on_logged_in(sender: object, request: HttpRequest | None, user: Any, **_kwargs: Any) -> None:
@@ -277,7 +363,8 @@ def begun_by_other_code(request: HttpRequest) -> int:
 
 
 def end(sign_ins: Iterable[SignIn], *, reason: str, now: datetime | None = None) -> int:
-    """End these SignIns and delete their sessions wherever they are. Returns how many were alive."""
+    """End these SignIns and delete their sessions wherever they are; one that waits for another step waits in vain.
+    Returns how many there were."""
     store = session_store()()
     ended = 0
     for sign_in in sign_ins:
@@ -292,7 +379,8 @@ def end(sign_ins: Iterable[SignIn], *, reason: str, now: datetime | None = None)
             # Its key was dropped from the settings: what can't be found by name ends with all others of its user.
             logger.error("The session of a sign-in can't be opened any more; all sessions of its user end")
             renew_hash(sign_in.user)
-        _tell_end(sign_in, reason)
+        if sign_in.pending_until is None:
+            _tell_end(sign_in, reason)
     return ended
 
 
@@ -388,6 +476,8 @@ def _keep_up(request: HttpRequest, session: SessionBase, facts: dict[str, Any]) 
     if key and facts["key_mark"] != _mark(key):
         _follow_key(facts["sign_in"], key)
         session[DATA] = {**facts, "key_mark": _mark(key)}
+    if FORM in session and session[FORM]["until"] <= now.timestamp():
+        del session[FORM]  # whoever sent it did not come back
     if now.timestamp() - facts["seen"] >= SEEN_EVERY:
         SignIn.objects.seen(facts["sign_in"], now=now)
         session[DATA] = {**session[DATA], "seen": int(now.timestamp())}

@@ -19,7 +19,7 @@ def send(**options):
     return out.getvalue().strip()
 
 
-def test_there_are_five_and_each_says_what_it_does():
+def test_there_are_six_and_each_says_what_it_does():
     ours = {name for name, app in get_commands().items() if app == "passwordless_auth"}
 
     assert ours == {
@@ -27,6 +27,7 @@ def test_there_are_five_and_each_says_what_it_does():
         "passwordless_import_identities",
         "passwordless_login_link",
         "passwordless_purge",
+        "passwordless_reseal",
         "passwordless_send",
     }
     for name in ours:

@@ -1,6 +1,7 @@
 """Guards for a host's views."""
 
 import time
+from urllib.parse import quote
 
 import pytest
 from django.contrib.auth.models import User
@@ -8,12 +9,23 @@ from django.utils import timezone
 
 from passwordless_auth.decorators import level_required
 from passwordless_auth.models import Challenge, Identity, SignIn
-from passwordless_auth.testing import outbox
+from passwordless_auth.testing import add_totp, outbox, signed_in_client, totp_code
+from passwordless_auth.testing.factories import UserFactory
+
+from .views.pages import Page
 
 pytestmark = pytest.mark.django_db
 
 ADA = "ada@example.com"
 BY_PASSWORD = "django.contrib.auth.backends.ModelBackend"
+
+
+GUARDED = ["/recent/", "/single/", "/multi/", "/recent/multi/", "/phr/", "/recent/phr/"]
+
+
+@pytest.fixture
+def ada():
+    return UserFactory(email=ADA)
 
 
 def step_up(browser, path):
@@ -122,36 +134,121 @@ def test_an_address_that_nobody_has_proven_confirms_nothing(browser):
     assert not Challenge.objects.exists()
 
 
+@pytest.mark.parametrize("path", ["/multi/", "/phr/", "/recent/multi/", "/recent/phr/"])
 @pytest.mark.parametrize("step_up_first", [False, True])
-def test_a_level_that_no_message_reaches_is_refused_and_not_asked_for(browser, clock, step_up_first):
+def test_a_level_that_no_message_reaches_stays_closed_however_often_one_is_answered(
+    browser, clock, step_up_first, path
+):
+    """MF-01: a fresh code is fresh, and still only a code."""
     browser.sign_in(ADA)
     if step_up_first:
         clock.shift(3600)
         step_up(browser, "/recent/")
+    level = path.strip("/").split("/")[-1]
 
-    assert browser.get("/phr/").status_code == 403
+    assert browser.get(path)["Location"] == f"/login/step-up/?next={quote(path, '')}&level={level}"
     assert browser.who()["authenticated"]
 
 
 def test_a_session_of_another_backend_has_no_level_at_all(browser):
     browser.force_login(User.objects.create_user("ada", ADA), backend=BY_PASSWORD)
 
-    assert browser.get("/phr/").status_code == 403
+    assert browser.get("/phr/").status_code == 302
 
 
-def test_a_higher_level_is_let_in(browser):
-    browser.sign_in(ADA)
-    session = browser.session
-    session["_passwordless_auth"] = {**session["_passwordless_auth"], "level": "phr"}
-    session.save()
+@pytest.mark.parametrize(
+    ("level", "open_to_it"),
+    [
+        ("recovered", []),
+        ("single", ["/recent/", "/single/"]),
+        ("multi", ["/recent/", "/single/", "/multi/", "/recent/multi/"]),
+        ("phr", ["/recent/", "/single/", "/multi/", "/recent/multi/", "/phr/", "/recent/phr/"]),
+    ],
+)
+def test_each_level_opens_what_asks_for_it_or_for_less(ada, level, open_to_it):
+    client = signed_in_client(ada, level)
 
+    assert [path for path in GUARDED if client.get(path).status_code == 200] == open_to_it
+
+
+@pytest.mark.parametrize(("level", "path"), [("multi", "/multi/"), ("phr", "/phr/"), ("phr", "/multi/")])
+def test_two_factors_and_a_passkey_count_for_a_day(ada, clock, settings, level, path):
+    settings.PASSWORDLESS_AUTH_SESSION_IDLE = 7 * 86400
+    client = signed_in_client(ada, level)
+    clock.shift(86399)
+    assert client.get(path).status_code == 200
+    assert client.get("/login/session.json").json()["level"] == level
+    clock.shift(1)
+
+    assert client.get(path).status_code == 302
+    assert client.get("/single/").status_code == 200
+    assert client.get("/login/session.json").json()["level"] == "single"
+
+
+@pytest.mark.parametrize(("level", "path"), [("multi", "/recent/multi/"), ("phr", "/recent/phr/")])
+def test_a_recent_proof_of_a_level_is_one_of_ten_minutes(ada, clock, level, path):
+    client = signed_in_client(ada, level)
+    clock.shift(599)
+    assert client.get(path).status_code == 200
+    clock.shift(1)
+    assert client.get(path).status_code == 302
+
+
+def test_a_code_of_this_minute_makes_no_passkey_of_this_morning_recent(browser, clock, settings):
+    """MF-01, the other way round: strong this morning, fresh by mail now."""
+    settings.PASSWORDLESS_AUTH_METHODS = ["magic_link", "one_time_code", "passkey"]
+    ada = UserFactory(email=ADA)
+    browser.cookies.update(signed_in_client(ada, "phr").cookies)
+    clock.shift(3600)
+    assert browser.get("/recent/phr/").status_code == 302
+    step_up(browser, "/recent/")
+
+    assert browser.get("/recent/").status_code == 200
     assert browser.get("/phr/").status_code == 200
-    assert browser.get("/single/").status_code == 200
+    assert browser.get("/recent/phr/").status_code == 302
+    assert browser.get("/recent/multi/").status_code == 302
+
+
+def test_a_code_of_an_app_makes_no_passkey_of_this_morning_recent(browser, clock):
+    ada = UserFactory(email=ADA)
+    app = add_totp(ada)
+    browser.cookies.update(signed_in_client(ada, methods=["one_time_code", "passkey"], level="phr").cookies)
+    clock.shift(3600)
+    browser.submit("/login/step-up/", {"action": "totp", "level": "multi", "code": totp_code(app)})
+
+    assert browser.get("/recent/multi/").status_code == 200
+    assert browser.get("/phr/").status_code == 200
+    assert browser.get("/recent/phr/").status_code == 302
+
+
+def test_who_must_have_two_factors_confirms_with_two(browser, clock):
+    """A stolen session and a mailbox do not make one who has an app."""
+    ada = UserFactory(email=ADA)
+    app = add_totp(ada)
+    browser.cookies.update(signed_in_client(ada, "multi").cookies)
+    sign_in = SignIn.objects.get()
+    SignIn.objects.filter(pk=sign_in.pk).update(minimum_level="multi")
+    session = browser.session
+    session["_passwordless_auth"] = {**session["_passwordless_auth"], "minimum": "multi"}
+    session.save()
+    clock.shift(3600)
+    assert browser.get("/recent/").status_code == 302
+
+    assert Page(browser.submit("/login/step-up/", {"next": "/recent/"})).code == "step_up_required"
+    assert browser.get("/recent/").status_code == 302
+    response = browser.submit("/login/step-up/", {"action": "totp", "next": "/recent/", "code": totp_code(app)})
+    assert response["Location"] == "/recent/"
+    assert browser.get("/recent/").status_code == 200
 
 
 def test_a_level_that_is_none_is_refused_when_the_view_is_made():
     with pytest.raises(ValueError, match="'strong' is not a valid Level"):
         level_required("strong")
+
+
+def test_a_view_of_a_class_is_guarded(ada):
+    assert signed_in_client(ada, "multi").get("/invoices/").content == f"hello {ada}".encode()
+    assert signed_in_client(ada).get("/invoices/")["Location"] == ("/login/step-up/?next=%2Finvoices%2F&level=multi")
 
 
 def test_a_guarded_view_keeps_its_name():

@@ -41,10 +41,11 @@ def test_levels_are_ordered():
 def test_staff_must_reach_the_level_of_staff(settings):
     settings.PASSWORDLESS_AUTH_LEVEL_FOR_STAFF = "phr"
     sign_in = SignIn(level=Level.SINGLE)
+    person, boss = User.objects.create_user("ada"), User.objects.create_user("boss", is_staff=True)
 
-    assert Policy().next_step(User(is_staff=False), sign_in, Rules()) is None
-    assert Policy().next_step(User(is_staff=True), sign_in, Rules()) == NextStep(Level.PHR)
-    assert Policy().next_step(User(), sign_in, Rules(minimum_level=Level.MULTI)) == NextStep(Level.MULTI)
+    assert Policy().next_step(person, sign_in, Rules()) is None
+    assert Policy().next_step(boss, sign_in, Rules()) == NextStep(Level.PHR)
+    assert Policy().next_step(person, sign_in, Rules(minimum_level=Level.MULTI)) == NextStep(Level.MULTI)
 
 
 def test_a_sign_in_that_cannot_reach_its_level_is_refused_and_leaves_no_session(browser, settings):

@@ -25,10 +25,11 @@ from ..requester import Requester
 
 @dataclass(frozen=True)
 class Admitted:
-    """The person behind a proven address. ``created``: the account is new."""
+    """The person behind a proven address. ``identity`` is ``None`` where none was asked, but an authenticator.
+    ``created``: the account is new."""
 
     user: Any
-    identity: Identity
+    identity: Identity | None
     created: bool
 
 
@@ -38,6 +39,10 @@ def admit(challenge: Challenge, *, requester: Requester, now: datetime) -> Admit
     Raises Disabled or SignUpClosed. May raise ``IntegrityError`` when another request makes the same account at the
     same moment: the caller rolls back and asks again.
     """
+    if not challenge.canonical and challenge.user is not None:
+        if not challenge.user.is_active:
+            raise Disabled
+        return Admitted(user=challenge.user, identity=None, created=False)
     identity = challenge.identity
     if identity is None or identity.canonical != challenge.canonical:
         # Since the challenge began, the address may have got an Identity (another tab) or changed its own.
@@ -158,7 +163,7 @@ def _first_proof(identity: Identity, *, requester: Requester, now: datetime) -> 
         announce("address_proven", user=user, masked=identity.masked, requester=requester)
         return
     Challenge.objects.filter(user=user).cancel(now=now)
-    sessions.end(SignIn.objects.live().filter(user=user), reason="first_proof")
+    sessions.end(SignIn.objects.begun().filter(user=user), reason="first_proof")
     KnownBrowser.objects.filter(user=user).delete()
     Passkey.objects.filter(user=user).delete()
     Totp.objects.filter(user=user).delete()
@@ -271,7 +276,7 @@ def cut_off(user: Any, *, reason: str) -> None:
     its session, too.
     """
     cancel_challenges(user)
-    sessions.end(SignIn.objects.live().filter(user=user), reason=reason)
+    sessions.end(SignIn.objects.begun().filter(user=user), reason=reason)
 
 
 def cancel_challenges(user: Any) -> None:

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from .. import policies, signals
 from ..conf import settings
-from ..exceptions import StepUpRequired, Superseded
-from ..models import KnownBrowser, Level, Passkey, Proof, SignIn, Totp
+from ..exceptions import OutOfReach, Superseded
+from ..models import Challenge, KnownBrowser, Level, Passkey, Proof, SignIn, Totp
 from ..models.event import announce
 from ..policies import NextStep, Rules
 from ..requester import Requester
@@ -59,17 +59,21 @@ def accept(
 
     ``device``: the authenticator that proved, for django-otp. ``recovering``: the proof only opens the way to a new
     passkey. ``by_operator``: an administrator's link, which may also let a member of staff add a first passkey.
-    Raises StepUpRequired when something is due that this person has no means to give: fail closed.
+    Raises OutOfReach when something is due that this person has no means to give: fail closed.
     """
-    # The newest of each method: a session that is confirmed every ten minutes for a month stays small.
-    sign_in.set_proofs([*(kept for kept in sign_in.all_proofs() if kept.method != proof.method), proof])
+    # SECURITY: a recovered session stays one until a passkey proves: what opened it may be an address that signs nobody
+    # in, and is no first factor for an app's code.
+    recovering = recovering or sign_in.level == Level.RECOVERED
+    sign_in.set_proofs(with_proof(sign_in, proof))
     sign_in.auth_time = now
     policy = policies.current()
     level = policy.level_of(sign_in.all_proofs())
     sign_in.level = Level.RECOVERED if recovering and level != Level.PHR else level
     if device is not None:
         sign_in.otp_device_id = device.persistent_id
-    due = None if recovering else policy.next_step(sign_in.user, sign_in, Rules(minimum_level=Level(minimum)))
+    rules = Rules(minimum_level=_asked(sign_in, Level(minimum)))
+    due = None if sign_in.level == Level.RECOVERED else policy.next_step(sign_in.user, sign_in, rules)
+    sign_in.minimum_level = due.level if due else _met(sign_in, policy, rules)
     if due is None:
         if requester.browser_digest:
             KnownBrowser.objects.remember(user_id=sign_in.user.pk, browser_digest=requester.browser_digest, now=now)
@@ -77,8 +81,26 @@ def accept(
     if not sign_in._state.adding and sign_in.pending_until is None:
         return None  # a running session that was confirmed: its guards ask for more when more is needed
     if not can_reach(sign_in.user, due.level) and not may_enrol_pending(sign_in.user, by_operator=by_operator):
-        raise StepUpRequired
+        raise OutOfReach
     return due
+
+
+def with_proof(sign_in: SignIn, proof: Proof) -> list[Proof]:
+    """The newest of each method: a session that is confirmed every ten minutes for a month stays small."""
+    return [*(kept for kept in sign_in.all_proofs() if kept.method != proof.method), proof]
+
+
+def _asked(sign_in: SignIn, minimum: Level) -> Level:
+    """What the caller asks for. A sign-in that waits remembers what its first step was asked for (a Client's minimum),
+    whichever door the next step takes."""
+    waited_for = Level(sign_in.minimum_level) if sign_in.pending_until and sign_in.minimum_level else minimum
+    return max(minimum, waited_for, key=lambda level: level.rank)
+
+
+def _met(sign_in: SignIn, policy: policies.Policy, rules: Rules) -> str:
+    """What was asked for and reached. One factor meets no more than one factor: nothing to look up."""
+    level = Level(sign_in.level)
+    return policy.needs(sign_in.user, rules) if level.meets(Level.MULTI) else level
 
 
 def wait_for_more(sign_in: SignIn, *, by_operator: bool, now: datetime) -> None:
@@ -88,10 +110,10 @@ def wait_for_more(sign_in: SignIn, *, by_operator: bool, now: datetime) -> None:
     sign_in.save()
 
 
-def running(sign_in: SignIn) -> SignIn:
+def running(pk: int) -> SignIn:
     """The row of a session, or of a waiting sign-in, as it is now, locked until the transaction ends. Raises Superseded
     when it has ended: what was read before must not bring it back."""
-    locked = SignIn.objects.select_for_update().filter(pk=sign_in.pk, ended_at=None).first()
+    locked = SignIn.objects.select_for_update().filter(pk=pk, ended_at=None).first()
     if locked is None or (locked.pending_until is not None and locked.pending_until <= timezone.now()):
         raise Superseded
     return locked
@@ -106,6 +128,14 @@ def waiting(public_id: str, *, requester: Requester, now: datetime | None = None
         return None
     rows = SignIn.objects.pending(now=now or timezone.now()).select_related("user__passwordless_profile")
     return rows.filter(public_id=public_id, browser_digest=requester.browser_digest).first()
+
+
+def waiting_after(challenge: Challenge, *, requester: Requester, now: datetime | None = None) -> SignIn | None:
+    """The sign-in that this challenge has begun and that waits for another step in this browser, or ``None``."""
+    if challenge.sign_in_id is None or not requester.browser_digest:
+        return None
+    rows = SignIn.objects.pending(now=now or timezone.now())
+    return rows.filter(pk=challenge.sign_in_id, browser_digest=requester.browser_digest).first()
 
 
 def tell(outcome: Outcome, *, masked: str = "", requester: Requester) -> None:
@@ -128,9 +158,11 @@ def can_reach(user: Any, level: Level) -> bool:
 def may_enrol_pending(user: Any, *, by_operator: bool) -> bool:
     """Whether a sign-in that falls short may add the first passkey of its account.
 
-    SECURITY: never where the account had one (it would be a way around it), and for members of staff only behind a
-    link that an administrator handed out: else a mailbox would be enough to become staff.
+    SECURITY: never where the account had an authenticator (it would be a way around it), and for members of staff only
+    behind a link that an administrator handed out: else a mailbox would be enough to become staff.
     """
-    if "passkey" not in settings.METHODS or Passkey.objects.filter(user=user).exists():
+    if "passkey" not in settings.METHODS:
+        return False
+    if Passkey.objects.filter(user=user).exists() or Totp.objects.enrolled(user).exists():
         return False
     return by_operator or not getattr(user, "is_staff", False)

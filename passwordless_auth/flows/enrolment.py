@@ -28,7 +28,7 @@ from ..exceptions import (
     UnknownCredential,
 )
 from ..methods import passkey as webauthn
-from ..models import Challenge, Identity, Level, Passkey, Profile, SignIn
+from ..models import Challenge, Identity, Level, Passkey, Profile, SignIn, Totp
 from ..models.event import announce, record
 from ..requester import Requester, describe
 from . import accounts, notices, passkey
@@ -62,7 +62,7 @@ def session_of(sign_in: SignIn) -> Session:
         sign_in_id=sign_in.pk,
         level=Level(sign_in.level),
         created_at=sign_in.created_at.timestamp(),
-        strong_time=sign_in.strong_time,
+        strong_time=policies.proven_at(sign_in.all_proofs())[Level.MULTI],
         may_enrol=sign_in.pending_until is not None and sign_in.may_enrol,
     )
 
@@ -87,7 +87,7 @@ def require_may_add(session: Session) -> Profile:
     first = not profile.has_passkey  # type: ignore[attr-defined]
     may_add_first = session.may_enrol or time.time() - session.created_at < FIRST_PASSKEY
     allowed = is_strong(session) or session.level == Level.RECOVERED or (first and may_add_first)
-    if _frozen_out(profile, session):
+    if is_frozen_out(profile, session):
         raise ChangesStopped
     if not allowed:
         raise StepUpRequired
@@ -109,7 +109,7 @@ def require_may_change(session: Session) -> Profile:
     """Raise StepUpRequired unless this session may block, remove or replace what guards the account; ChangesStopped
     (a StepUpRequired) while a report has stopped all changes."""
     profile = Profile.objects.of(session.user)
-    if _frozen_out(profile, session):
+    if is_frozen_out(profile, session):
         raise ChangesStopped
     if not is_strong(session):
         raise StepUpRequired
@@ -125,7 +125,7 @@ def is_strong(session: Session) -> bool:
     )
 
 
-def _frozen_out(profile: Profile, session: Session) -> bool:
+def is_frozen_out(profile: Profile, session: Session) -> bool:
     """SECURITY: after "this wasn't me", who was in before stays without power, and so does who comes by a mailbox: a
     passkey or a recovery code, used since, is needed."""
     if profile.frozen_until is None or profile.frozen_until <= timezone.now() or profile.frozen_at is None:
@@ -381,8 +381,8 @@ def _named(user: Any, public_id: str, *, lock: bool = False) -> Passkey:
     return row
 
 
-def made_by(row: Passkey) -> list[SignIn]:
-    """The running sessions that this passkey signed in, or confirmed."""
+def made_by(row: Passkey | Totp) -> list[SignIn]:
+    """The running sessions that this authenticator signed in, or confirmed."""
     running = SignIn.objects.live().filter(user=row.user).select_related("user")
     return [
         made
@@ -409,7 +409,7 @@ def require_another_way_in(
     if without_identity is not None:
         addresses = addresses.exclude(pk=without_identity.pk)
     reached = Level.SINGLE
-    if policies.current().needs(user).meets(Level.MULTI) and Profile.objects.filter(user=user, has_totp=True).exists():
+    if "totp" in settings.METHODS and Totp.objects.usable(user).exists():
         reached = Level.MULTI
     if not addresses.exists() or not reached.meets(policies.current().needs(user)):
         raise LastWayIn

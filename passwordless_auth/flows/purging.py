@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from .. import sessions
 from ..conf import settings
-from ..models import Challenge, Counter, Delivery, Event, KnownBrowser, SignIn
+from ..models import Challenge, Counter, Delivery, Event, KnownBrowser, SignIn, Totp
 
 #: Rows a statement: short locks, whatever has piled up.
 BATCH: Final = 1000
@@ -31,6 +31,7 @@ def purge(*, batch: int = BATCH, now: datetime | None = None) -> dict[str, int]:
         "counters": _delete(Counter.objects.filter(resets_at__lt=now), "resets_at", batch),
         "sign_ins_ended": _run_out(batch, now),
         "sign_ins": _delete(SignIn.objects.filter(ended_at__lt=requesters), "ended_at", batch),
+        "totp_unfinished": _delete(Totp.objects.unfinished().filter(created_at__lt=challenges), "created_at", batch),
         "known_browsers": _delete(KnownBrowser.objects.filter(last_used_at__lt=browsers), "last_used_at", batch),
         "events": _delete(Event.objects.filter(created_at__lt=events), "created_at", batch),
         "requesters": _anonymise(requesters, batch),
@@ -39,16 +40,18 @@ def purge(*, batch: int = BATCH, now: datetime | None = None) -> dict[str, int]:
 
 def _run_out(batch: int, now: datetime) -> int:
     """Sessions end by themselves when nobody comes; their SignIn learns it here, and is really ended: a shorter
-    SESSION_IDLE finds sessions that would live on by themselves."""
+    SESSION_IDLE finds sessions that would live on by themselves. So does what waited in vain for another step."""
     idle = now - timedelta(seconds=settings.SESSION_IDLE + 600)
     oldest = now - timedelta(seconds=settings.SESSION_LIFETIME)
 
     def end(rows: QuerySet[SignIn]) -> int:
         return sessions.end(rows.select_related("user"), reason="run_out", now=now)
 
-    live = SignIn.objects.live()
-    return _in_batches(live.filter(last_seen_at__lt=idle), "last_seen_at", batch, end) + _in_batches(
-        live.filter(created_at__lt=oldest), "created_at", batch, end
+    live, begun = SignIn.objects.live(), SignIn.objects.begun()
+    return (
+        _in_batches(live.filter(last_seen_at__lt=idle), "last_seen_at", batch, end)
+        + _in_batches(live.filter(created_at__lt=oldest), "created_at", batch, end)
+        + _in_batches(begun.filter(pending_until__lt=now), "pending_until", batch, end)
     )
 
 

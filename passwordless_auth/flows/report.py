@@ -161,12 +161,7 @@ def _end(user: Any, sign_ins: list[SignIn], everywhere: bool, now: datetime) -> 
 
 def _block_apps(challenge: Challenge, now: datetime) -> int:
     """SECURITY: an authenticator app that a thief added would lock its owner's link and code out."""
-    since = {"user": challenge.user, "confirmed": True, "created_at__gte": challenge.created_at}
-    blocked: int = Totp.objects.filter(**since).update(confirmed=False, blocked_at=now)
-    if blocked:
-        left = Totp.objects.filter(user=challenge.user, confirmed=True).exists()
-        Profile.objects.filter(user=challenge.user).update(has_totp=left)
-    return blocked
+    return int(Totp.objects.usable(challenge.user).filter(created_at__gte=challenge.created_at).block(now=now))
 
 
 def _void_codes(challenge: Challenge) -> int:

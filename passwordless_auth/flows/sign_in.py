@@ -20,6 +20,7 @@ from .. import outbox, policies, signals, throttling
 from ..conf import settings
 from ..exceptions import (
     Expired,
+    InvalidAppCode,
     InvalidCode,
     PasswordlessError,
     Spent,
@@ -30,9 +31,8 @@ from ..exceptions import (
 )
 from ..identifiers import Identifier
 from ..methods import METHODS
-from ..models import Challenge, Delivery, Identity, KnownBrowser, Level, Proof, SignIn
+from ..models import Challenge, Delivery, Identity, KnownBrowser, Level, Proof, SignIn, Totp
 from ..models.challenge import EXPIRY_OF, PROVING, scope_of
-from ..models.compiled import CompiledSelect
 from ..models.event import announce, record
 from ..policies import Rules
 from ..requester import Requester
@@ -96,19 +96,8 @@ def start(
 
 def _look_up(identifier: Identifier, requester: Requester) -> Identity | None:
     """The address, with whether this browser is known to its user: one statement, whoever it is."""
-    return _with_known_browser(
-        kind=identifier.kind, canonical=identifier.canonical, browser_digest=requester.browser_digest or "-"
-    )
-
-
-_with_known_browser = CompiledSelect(
-    lambda kind, canonical, browser_digest: Identity.objects.named(Identifier(kind, canonical)).annotate(
-        known_browser=Exists(KnownBrowser.objects.filter(user=OuterRef("user"), browser_digest=browser_digest))
-    ),
-    kind=str,
-    canonical=str,
-    browser_digest=str,
-)
+    known = KnownBrowser.objects.filter(user=OuterRef("user"), browser_digest=requester.browser_digest or "-")
+    return Identity.objects.named(identifier).annotate(known_browser=Exists(known)).first()
 
 
 def _budgets(identifier: Identifier, identity: Identity | None, requester: Requester) -> list[throttling.Bucket]:
@@ -251,7 +240,7 @@ def verify(
         challenge.next_url, challenge.client_id, challenge.params = "", "", {}
 
     def complete(proof: Proof) -> Outcome | PasswordlessError | None:
-        return _complete(challenge, proof, requester=requester, establish=establish, now=now)
+        return _complete(challenge, answer, proof, requester=requester, establish=establish, now=now)
 
     outcome = _guess(challenge, answer, method=method, requester=requester, now=now, use=complete)
     completion.tell(outcome, masked=challenge.masked, requester=requester)
@@ -354,7 +343,8 @@ def _counted(challenge: Challenge, method: str, now: datetime) -> InvalidCode | 
     if not Challenge.objects.count_try(challenge, method=method, now=now):
         return None
     challenge.refresh_from_db(fields=["tries"])  # what others counted meanwhile, too
-    return InvalidCode(tries_left=challenge.tries_left)
+    refusal = InvalidAppCode if method == "totp" else InvalidCode
+    return refusal(tries_left=challenge.tries_left)
 
 
 def _guess_budgets(challenge: Challenge, requester: Requester, method: str) -> list[throttling.Bucket]:
@@ -365,6 +355,8 @@ def _guess_budgets(challenge: Challenge, requester: Requester, method: str) -> l
     if method == "one_time_code":
         digest = requester.browser_digest if known else ""
         buckets.append(throttling.failures_of_account(challenge.canonical, known_browser=digest))
+    if method == "totp":
+        buckets.append(throttling.totp_failures(challenge.user))
     return buckets
 
 
@@ -403,7 +395,8 @@ def require_open(challenge: Challenge, *, now: datetime, method: str | None = No
         raise Superseded
     if not challenge.tries_left:
         raise TooManyTries
-    if getattr(challenge, EXPIRY_OF[method] if method else "expires_at") <= now:
+    ends_at = getattr(challenge, EXPIRY_OF[method] if method else "expires_at")
+    if ends_at is None or ends_at <= now:
         raise Expired
 
 
@@ -419,8 +412,10 @@ def _raise_closed(challenge: Challenge, now: datetime, method: str, *, replayed_
     raise Spent  # it was open a moment ago and is now, but was not in between: no answer gets through on that
 
 
+@sensitive_variables("answer")
 def _complete(
     challenge: Challenge,
+    answer: str,
     proof: Proof,
     *,
     requester: Requester,
@@ -431,7 +426,8 @@ def _complete(
     if not Challenge.objects.spend(challenge, method=proof.method, now=now):
         return None
     try:
-        outcome = _admit(challenge, proof, requester=requester, now=now)
+        device = METHODS[proof.method].use_up(challenge, answer, now=now)
+        outcome = _admit(challenge, proof, device, requester=requester, now=now)
     except PasswordlessError as refusal:
         return refusal  # and the challenge stays spent
     if outcome.due is None:
@@ -439,7 +435,7 @@ def _complete(
     return outcome
 
 
-def _admit(challenge: Challenge, proof: Proof, *, requester: Requester, now: datetime) -> Outcome:
+def _admit(challenge: Challenge, proof: Proof, device: Totp | None, *, requester: Requester, now: datetime) -> Outcome:
     """Who is it, what did they prove, may they come in."""
     admitted = accounts.admit(challenge, requester=requester, now=now)
     sign_in = step_up.raised(challenge, admitted.user) or completion.begin(
@@ -453,10 +449,13 @@ def _admit(challenge: Challenge, proof: Proof, *, requester: Requester, now: dat
         minimum=challenge.minimum_level or Level.RECOVERED,
         recovering=challenge.purpose == Challenge.Purpose.RECOVER,
         by_operator=by_operator,
+        device=device,
         now=now,
     )
     if due is not None:
         completion.wait_for_more(sign_in, by_operator=by_operator, now=now)
+        # So the page that waits for this message in another tab finds where it goes on.
+        Challenge.objects.filter(pk=challenge.pk).update(sign_in=sign_in)
     return Outcome(sign_in=sign_in, created=admitted.created, next_url=challenge.next_url, due=due)
 
 

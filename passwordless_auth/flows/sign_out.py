@@ -15,8 +15,8 @@ def end_one(user: Any, public_id: str) -> bool:
 
 
 def end_others(user: Any, *, keep: SignIn | None) -> int:
-    """End all sessions of this user but one."""
-    others = SignIn.objects.live().filter(user=user)
+    """End all sessions of this user but one, and what waits to become one."""
+    others = SignIn.objects.begun().filter(user=user)
     return sessions.end(others.exclude(pk=keep.pk) if keep else others, reason="ended_by_user")
 
 
@@ -27,6 +27,6 @@ def end_everywhere(user: Any) -> int:
     new unusable one changes that hash; a usable password is the user's own and is left alone.
     """
     accounts.cancel_challenges(user)  # first: see accounts.cut_off
-    ended = sessions.end(SignIn.objects.live().filter(user=user), reason="everywhere")
+    ended = sessions.end(SignIn.objects.begun().filter(user=user), reason="everywhere")
     sessions.renew_hash(user)
     return ended

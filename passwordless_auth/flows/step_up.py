@@ -1,13 +1,70 @@
-"""A signed-in person confirms that it is them: a further proof raises their SignIn, it never makes a second one."""
+"""A person confirms who they are: in a running session, or in a sign-in that waits for another step.
+
+A further proof raises the SignIn that it is for; it never makes a second one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 
+from .. import policies
+from ..conf import settings
 from ..exceptions import Superseded
-from ..models import Challenge, Identity, SignIn
+from ..models import Challenge, Identity, Level, Passkey, Proof, SignIn, Totp
+from . import completion
+
+
+@dataclass(frozen=True)
+class Means:
+    """What can bring a person to a level, here and now.
+
+    ``passkey`` and ``totp``: they have one. ``message``: a proven address, where a message is enough, or
+    (``message_first``) where it is the first of two factors and the app's code follows.
+    """
+
+    passkey: bool = False
+    totp: bool = False
+    message: Identity | None = None
+    message_first: bool = False
+
+    def __bool__(self) -> bool:
+        return self.passkey or self.totp or self.message is not None
+
+
+def means_for(user: Any, sign_in: SignIn | None, level: Level, *, now: datetime | None = None) -> Means:
+    """The means that this person has for reaching ``level`` in this SignIn (``None``: a session that other code made).
+
+    Nothing is offered that would not be enough: a message where two factors are asked for, an app's code where a
+    passkey is.
+    """
+    now = now or timezone.now()
+    identity = identity_for(user)
+    app = "totp" in settings.METHODS and sign_in is not None and Totp.objects.usable(user).exists()
+    by_message = Proof(method="one_time_code", amr=(), at=int(now.timestamp()))
+    by_app = Proof(method="totp", amr=(), at=int(now.timestamp()), authenticator="app")
+    totp = app and _reaches(sign_in, level, by_app)
+    message = identity is not None and _reaches(sign_in, level, by_message)
+    first = not message and identity is not None and app and not totp and _reaches(sign_in, level, by_message, by_app)
+    return Means(
+        passkey="passkey" in settings.METHODS and Passkey.objects.of(user).usable().exists(),
+        totp=totp,
+        message=identity if message or first else None,
+        message_first=first,
+    )
+
+
+def _reaches(sign_in: SignIn | None, level: Level, *proofs: Proof) -> bool:
+    """Whether these proofs, given now, would prove the level anew."""
+    if sign_in is not None and sign_in.level == Level.RECOVERED:
+        return False  # only a passkey ends a recovery
+    before = sign_in.all_proofs() if sign_in is not None else []
+    after: Sequence[Proof] = [*(kept for kept in before if kept.method not in {p.method for p in proofs}), *proofs]
+    return policies.proven_at(after)[level] >= proofs[-1].at
 
 
 def identity_for(user: Any) -> Identity | None:
@@ -24,8 +81,8 @@ def raised(challenge: Challenge, user: Any) -> SignIn | None:
     made. Raises Superseded when it has ended, or is not this user's."""
     if challenge.purpose != Challenge.Purpose.STEP_UP or challenge.sign_in_id is None:
         return None
-    sign_in = SignIn.objects.select_for_update().filter(pk=challenge.sign_in_id, user=user, ended_at=None).first()
-    if sign_in is None or (sign_in.pending_until is not None and sign_in.pending_until <= timezone.now()):
+    sign_in = completion.running(challenge.sign_in_id)
+    if sign_in.user_id != user.pk:
         raise Superseded
     sign_in.user = user
     return sign_in

@@ -3,7 +3,8 @@
 from .base import Issued, Method
 from .magic_link import MagicLink
 from .one_time_code import OneTimeCode
+from .totp import AuthenticatorApp
 
-METHODS: dict[str, Method] = {method.name: method for method in (MagicLink(), OneTimeCode())}
+METHODS: dict[str, Method] = {method.name: method for method in (MagicLink(), OneTimeCode(), AuthenticatorApp())}
 
-__all__ = ["METHODS", "Issued", "MagicLink", "Method", "OneTimeCode"]
+__all__ = ["METHODS", "AuthenticatorApp", "Issued", "MagicLink", "Method", "OneTimeCode"]

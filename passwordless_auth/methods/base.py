@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from ..models import Challenge, Proof
+from ..models import Challenge, Proof, Totp
 
 
 @dataclass(frozen=True)
@@ -37,5 +37,13 @@ class Method(ABC):
         row, or parallel guesses would outrun the limit of tries.
         """
 
-    def proof(self, *, now: datetime) -> Proof:
-        return Proof(method=self.name, amr=self.amr, at=int(now.timestamp()))
+    def use_up(self, challenge: Challenge, answer: str, *, now: datetime) -> Totp | None:
+        """Use up what is good for one right answer only, beside the challenge itself. Returns the authenticator that
+        gave it, for django-otp; ``None`` for a message.
+
+        Called in the transaction that spends the challenge. Raises InvalidCode when another request was first.
+        """
+        return None
+
+    def proof(self, *, now: datetime, authenticator: str = "") -> Proof:
+        return Proof(method=self.name, amr=self.amr, at=int(now.timestamp()), authenticator=authenticator)

@@ -13,7 +13,6 @@ from django.utils.translation import gettext_lazy as _
 from .. import derivation
 from ..identifiers import Identifier, mask
 from ..requester import Requester, describe
-from .compiled import CompiledSelect
 from .sign_in import SignIn
 
 #: "Newest only" holds per (purpose, address, client, browser): see ``Challenge.open_scope``.
@@ -41,6 +40,12 @@ def scope_of(*, purpose: str, identifier: Identifier, client_id: str, browser_di
 def scope_of_user(*, purpose: str, user: Any) -> str:
     """Digest of what at most one open challenge of a person may exist for, wherever it was begun."""
     return hashlib.sha256(_SCOPE_SEPARATOR.join((purpose, "user", str(user.pk))).encode()).hexdigest()
+
+
+def scope_of_app(sign_in: SignIn, *, browser_digest: str) -> str:
+    """The same for the code of an authenticator app, which is asked of a sign-in and not of an address."""
+    parts = (Challenge.Purpose.STEP_UP, "totp", sign_in.public_id, browser_digest)
+    return hashlib.sha256(_SCOPE_SEPARATOR.join(parts).encode()).hexdigest()
 
 
 class ChallengeQuerySet(models.QuerySet["Challenge"]):
@@ -248,9 +253,3 @@ class Challenge(models.Model):
 
     def link_token(self) -> str:
         return derivation.link_token_for(**self._ingredients(), public_id=self.public_id)
-
-
-#: The challenge of a message by its public id, with all that finishing a sign-in reads; ``None`` without one.
-message_named = CompiledSelect(
-    lambda public_id: Challenge.objects.whole().of_messages().filter(public_id=public_id), public_id=str
-)

@@ -47,8 +47,12 @@ class SignInQuerySet(models.QuerySet["SignIn"]):
         return self.filter(ended_at=None, pending_until=None)
 
     def pending(self, *, now: datetime) -> SignInQuerySet:
-        """Those that wait for another step, and for no session yet."""
+        """Those that wait for another step, and have no session yet."""
         return self.filter(ended_at=None, pending_until__gt=now)
+
+    def begun(self) -> SignInQuerySet:
+        """Those that have a session, and those that may still get one."""
+        return self.filter(ended_at=None)
 
     def end(self, *, now: datetime, reason: str) -> int:
         """Mark as ended, once. The sessions themselves are ended by :mod:`passwordless_auth.sessions`."""
@@ -69,7 +73,10 @@ class SignIn(models.Model):
     client_id = models.CharField(max_length=255, blank=True, default="")
     session_key_sealed = models.TextField(blank=True, default="", editable=False)
     #: Until when another step may complete it. None: it is complete, and has (or had) a session.
-    pending_until = models.DateTimeField(null=True, blank=True)
+    pending_until = models.DateTimeField(null=True, blank=True, db_index=True)
+    #: What was asked for when it was last weighed: the level that a pending one must reach, and that a confirmation of
+    #: a running one must have. "" is any.
+    minimum_level = models.CharField(max_length=16, choices=Level.choices, blank=True, default="", editable=False)
     #: Whether, while pending, it may add the account's first passkey.
     may_enrol = models.BooleanField(default=False, editable=False)
     #: django-otp's name of the Device that verified it; "" without one.
@@ -104,20 +111,15 @@ class SignIn(models.Model):
         browser, system = describe(self.user_agent)
         return {"browser": browser, "os": system, "ip": self.ip or ""}
 
-    @property
-    def strong_time(self) -> int:
-        """When an authenticator (a passkey, an app) last proved, in seconds since 1970; 0: never."""
-        return max((proof["at"] for proof in self.proofs if proof.get("authenticator")), default=0)
-
     def set_proofs(self, proofs: Sequence[Proof]) -> None:
         self.proofs = [asdict(proof) for proof in proofs]
 
     def all_proofs(self) -> list[Proof]:
         return [Proof(**{**stored, "amr": tuple(stored["amr"])}) for stored in self.proofs]
 
-    def remember_session(self, session_key: str) -> None:
+    def remember_session(self, session_key: str, *, key_id: str | None = None) -> None:
         """Keep the session's key, encrypted: it is what lets somebody else end this session."""
-        self.session_key_sealed = derivation.seal(session_key, purpose="session", context=self.public_id)
+        self.session_key_sealed = derivation.seal(session_key, purpose="session", context=self.public_id, key_id=key_id)
 
     def session_key(self) -> str | None:
         if not self.session_key_sealed:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from typing import Any, ClassVar, Final
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext_lazy as _
@@ -20,11 +22,47 @@ TOLERANCE: Final = 1
 DIGITS: Final = 6
 
 
+#: Bytes of a new key (RFC 4226 §4, R6: 160 bits).
+KEY_BYTES: Final = 20
+
+
 class TotpQuerySet(models.QuerySet["Totp"]):
-    def use(self, device: Totp, step: int) -> bool:
+    def usable(self, user: Any) -> TotpQuerySet:
+        """What this person can answer with."""
+        return self.filter(user=user, confirmed=True)
+
+    def enrolled(self, user: Any) -> TotpQuerySet:
+        """What this person has set up, blocked or not; without what was begun and never confirmed."""
+        return self.filter(Q(confirmed=True) | Q(blocked_at__isnull=False), user=user)
+
+    def unfinished(self) -> TotpQuerySet:
+        """What was begun and never confirmed."""
+        return self.filter(confirmed=False, blocked_at=None)
+
+    def block(self, *, now: datetime) -> int:
+        """Refuse these from now on, and keep their rows. Returns how many that changed. Each is saved, so that its
+        profile's ``has_totp`` follows."""
+        return self._set(self.filter(confirmed=True), confirmed=False, blocked_at=now)
+
+    def unblock(self) -> int:
+        """Let these work again."""
+        return self._set(self.exclude(blocked_at=None), confirmed=True, blocked_at=None)
+
+    @staticmethod
+    def _set(rows: TotpQuerySet, **columns: Any) -> int:
+        changed = 0
+        for row in rows:
+            for name, value in columns.items():
+                setattr(row, name, value)
+            row.save(update_fields=list(columns))
+            changed += 1
+        return changed
+
+    def use(self, device: Totp, step: int, *, now: datetime | None = None) -> bool:
         """Use up the code of a time step, and all before it. True for exactly one of any number of parallel calls
-        (RFC 6238 §5.2: no second use)."""
-        return self.filter(pk=device.pk, last_step__lt=step).update(last_step=step) == 1
+        (RFC 6238 §5.2: no second use), and never for an app that was blocked or removed since it was read."""
+        usable = self.filter(pk=device.pk, confirmed=True, last_step__lt=step)
+        return usable.update(last_step=step, last_used_at=now or timezone.now()) == 1
 
 
 class Totp(Device):  # type: ignore[misc]
@@ -34,11 +72,15 @@ class Totp(Device):  # type: ignore[misc]
     first code was typed, and while it is blocked.
     """
 
+    #: Checks a code for django-otp's own forms; ``flows.totp.verify_token``, put here when the app is ready, since
+    #: limits and events belong to layers above the rows.
+    verifier: ClassVar[Callable[[Totp, str], bool]]
+
     public_id = models.CharField(max_length=22, unique=True, default=derivation.new_public_id, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="totp_devices")
     key_sealed = models.TextField(editable=False)
     last_step = models.BigIntegerField(default=-1, editable=False)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     blocked_at = models.DateTimeField(null=True, blank=True)
 
@@ -52,9 +94,9 @@ class Totp(Device):  # type: ignore[misc]
         return str(self.name)
 
     @sensitive_variables()
-    def set_key(self, key: bytes) -> None:
+    def set_key(self, key: bytes, *, key_id: str | None = None) -> None:
         """Keep the shared secret, encrypted."""
-        self.key_sealed = derivation.seal(key.hex(), purpose="totp", context=self.public_id)
+        self.key_sealed = derivation.seal(key.hex(), purpose="totp", context=self.public_id, key_id=key_id)
 
     @sensitive_variables()
     def key(self) -> bytes | None:
@@ -75,3 +117,9 @@ class Totp(Device):  # type: ignore[misc]
             if constant_time_compare(code, f"{hotp(key, step, DIGITS):0{DIGITS}}"):
                 found = step
         return found
+
+    @sensitive_variables()
+    def verify_token(self, token: str) -> bool:
+        """What django-otp's forms ask: whether this is a code of now, which is then used up. Wrong ones count as they
+        do on our own pages, and beyond the limit every one is wrong."""
+        return type(self).verifier(self, token)

@@ -26,7 +26,8 @@ from .passkey import (
 )
 from .report import ReportConfirmView, ReportView
 from .sign_in import LoginView, ResendView, WaitStatusView, WaitView
-from .step_up import StepUpView
+from .step_up import ResumeView, StepUpView
+from .totp import TotpView
 
 __all__ = [
     "AccountView",
@@ -54,11 +55,13 @@ __all__ = [
     "ReportConfirmView",
     "ReportView",
     "ResendView",
+    "ResumeView",
     "SessionView",
     "SessionsView",
     "SignalView",
     "SignedOutView",
     "StepUpView",
+    "TotpView",
     "WaitStatusView",
     "WaitView",
 ]

@@ -137,7 +137,7 @@ class SessionView(PageView):
                 "authenticated": True,
                 "user": person,
                 "methods": facts.get("methods", []),
-                "level": facts.get("level"),
+                "level": sessions.level_of(request),
                 "auth_time": facts.get("auth_time"),
             }
         )

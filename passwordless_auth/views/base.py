@@ -37,10 +37,9 @@ from ..exceptions import (
     TooManyRequests,
     WrongBrowser,
 )
-from ..flows import accounts
+from ..flows import accounts, completion
 from ..identifiers import PUBLIC_ID
-from ..models import Challenge, Level
-from ..models.challenge import message_named
+from ..models import Challenge, Level, SignIn
 from ..requester import BROWSER_COOKIE_AGE, Requester, browser_cookie_name, new_browser_key
 
 #: Bytes of a request's body; every form of ours is far smaller.
@@ -256,7 +255,7 @@ class PageView(View):
             return self.subject
         if not PUBLIC_ID.fullmatch(named):
             raise Expired
-        challenge = message_named(public_id=named)
+        challenge = Challenge.objects.whole().of_messages().filter(public_id=named).first()
         if challenge is None:
             raise Expired  # purged
         if not challenge.asked_by(self.requester):
@@ -291,6 +290,20 @@ def safe_next(url: str) -> str:
 def destination(next_url: str) -> str:
     """Where a completed sign-in leads."""
     return safe_next(next_url) or resolve_url(django_settings.LOGIN_REDIRECT_URL)
+
+
+def after(outcome: completion.Outcome) -> str:
+    """Where an accepted proof leads: on to the next step, while one is due."""
+    if outcome.due is not None:
+        return step_up_url(outcome.sign_in, outcome.next_url)
+    return destination(outcome.next_url)
+
+
+def step_up_url(waiting: SignIn, next_url: str = "") -> str:
+    """Where a sign-in that lacks another step goes on."""
+    query = {"sign_in": waiting.public_id, "next": safe_next(next_url)}
+    path = reverse("passwordless_auth:step_up")
+    return f"{path}?{urlencode({name: value for name, value in query.items() if value})}"
 
 
 def with_next(url: str, next_url: str) -> str:

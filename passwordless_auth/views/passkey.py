@@ -32,7 +32,7 @@ from ..identifiers import PUBLIC_ID, parse
 from ..methods import passkey as webauthn
 from ..models import Challenge, Level, Passkey, Profile, SignIn
 from ..requester import Requester
-from .base import STATUS, Action, PageView, destination, see_other, with_next
+from .base import STATUS, Action, PageView, after, destination, see_other
 
 
 class JsonView(PageView):
@@ -174,20 +174,13 @@ class PasskeyVerifyView(JsonView):
             sign_in=sign_in,
             next_url=self.next_url(),
         )
-        if outcome.due is not None:
-            return JsonResponse({"next": step_up_url(outcome)})
-        return self.keep_browser(JsonResponse({"next": destination(outcome.next_url)}))
+        return self.keep_browser(JsonResponse({"next": after(outcome)}))
 
     def more(self, refusal: PasswordlessError) -> dict[str, Any]:
         if refusal.code != "unknown_credential":
             return {}
         # What ``PublicKeyCredential.signalUnknownCredential()`` takes, beside the id that the page sent.
         return {"rpId": settings.PASSKEY_RP_ID}
-
-
-def step_up_url(outcome: completion.Outcome) -> str:
-    """Where a sign-in that lacks another step goes on."""
-    return with_next(f"{reverse('passwordless_auth:step_up')}?sign_in={outcome.sign_in.public_id}", outcome.next_url)
 
 
 # -- adding
@@ -264,8 +257,8 @@ def after_message(request: HttpRequest, challenge: Challenge, outcome: completio
     """Where a sign-in that a message completed leads: past the offer of a passkey when one is due, and the page's
     script has said that this browser can make one (``passkeys=1``). Every other client goes where it always went."""
     can_make_passkeys = request.POST.get("passkeys") == "1"
-    if not can_make_passkeys or challenge.purpose != Challenge.Purpose.SIGN_IN:
-        return destination(outcome.next_url)
+    if outcome.due is not None or not can_make_passkeys or challenge.purpose != Challenge.Purpose.SIGN_IN:
+        return after(outcome)
     if not enrolment.offer_due(outcome.sign_in.user):
         return destination(outcome.next_url)
     fields = {"next": outcome.next_url, "created": "1" if outcome.created else ""}

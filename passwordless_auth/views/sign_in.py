@@ -16,10 +16,10 @@ from django.utils.translation import gettext as _
 from .. import sessions, throttling
 from ..conf import settings
 from ..exceptions import Expired, InvalidCode, PasswordlessError, TooManyRequests
-from ..flows import sign_in
+from ..flows import completion, sign_in
 from ..forms import CodeForm, IdentifierForm
 from ..models import Challenge, Delivery
-from .base import Action, PageView, destination, display_name, safe_next, see_other, with_next
+from .base import Action, PageView, destination, display_name, safe_next, see_other, step_up_url, with_next
 from .passkey import after_message
 
 
@@ -31,7 +31,9 @@ def start_again(challenge: Challenge) -> Action:
     """One press, and the same address gets a new message."""
     url, fields = reverse("passwordless_auth:login"), {"identifier": challenge.canonical}
     if challenge.purpose == Challenge.Purpose.STEP_UP:
-        url, fields = reverse("passwordless_auth:step_up"), {}
+        url, fields = reverse("passwordless_auth:step_up"), {"action": "message"}
+        if challenge.sign_in is not None and challenge.sign_in.pending_until is not None:
+            fields["sign_in"] = challenge.sign_in.public_id
     fields["next"] = safe_next(challenge.next_url)
     return Action(_("Send a new message"), url, "post", fields, primary=True)
 
@@ -89,8 +91,8 @@ class WaitView(PageView):
         challenge = self.challenge()
         if challenge is None:
             return see_other(with_next(reverse("passwordless_auth:login"), self.next_url()))
-        if challenge.state == Challenge.State.SPENT and request.user.is_authenticated:
-            return see_other(destination(challenge.next_url))
+        if onward := goes_on_at(self, challenge):
+            return see_other(onward)
         sign_in.require_open(challenge, now=timezone.now())
         return self._page(challenge, self.form_class(length=challenge.code_length))
 
@@ -152,6 +154,16 @@ class WaitView(PageView):
         return after_refused_challenge(self, refusal, self.subject)
 
 
+def goes_on_at(view: PageView, challenge: Challenge) -> str | None:
+    """Where this browser goes on after a challenge that was used, in another tab perhaps; ``None`` when nowhere."""
+    if challenge.state != Challenge.State.SPENT:
+        return None
+    waiting = completion.waiting_after(challenge, requester=view.requester)
+    if waiting is not None:
+        return step_up_url(waiting, challenge.next_url)
+    return destination(challenge.next_url) if view.request.user.is_authenticated else None
+
+
 def after_refused_challenge(view: PageView, refusal: PasswordlessError, challenge: Challenge | None) -> list[Action]:
     """The next step after a message that no longer counts: for its own address, whatever else this browser waits
     for in another tab."""
@@ -165,7 +177,7 @@ def after_refused_challenge(view: PageView, refusal: PasswordlessError, challeng
         return [Action(_("Continue"), destination(challenge.next_url), primary=True)]
     if refusal.code == "spent":
         return to_login  # and whoever comes next to a shared computer is not told the address of who was here
-    if refusal.code in {"disabled", "sign_up_closed"}:  # a new message would end here again
+    if refusal.code in {"disabled", "sign_up_closed", "step_up_required"}:  # a new message would end here again
         return [replace(login, primary=True)]
     if isinstance(refusal, TooManyRequests):
         return [Action(_("Back"), wait_url(challenge), primary=True), login]
@@ -205,14 +217,13 @@ class WaitStatusView(PageView):
             raise Expired
         now = timezone.now()
         delivery = newest_delivery(challenge)
-        signed_in = challenge.state == Challenge.State.SPENT and request.user.is_authenticated
         return JsonResponse(
             {
                 "state": _state_of(challenge, now),
                 "delivery": delivery.state if delivery else Delivery.State.QUEUED,
                 "seconds_left": max(0, math.floor((challenge.expires_at - now).total_seconds())),
                 "resend_seconds": seconds_to_resend(challenge),
-                "next": destination(challenge.next_url) if signed_in else None,
+                "next": goes_on_at(self, challenge),
             }
         )
 

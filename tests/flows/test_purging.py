@@ -203,7 +203,7 @@ def test_what_has_aged_is_found_by_an_index():
     with CaptureQueriesContext(connection) as queries:
         purge()
     selects = [query["sql"] for query in queries if query["sql"].startswith("SELECT")]
-    assert len(selects) == 10
+    assert len(selects) == 12
     with connection.cursor() as cursor:
         for select in selects:
             cursor.execute(f"EXPLAIN QUERY PLAN {select}")

@@ -331,7 +331,7 @@ def test_what_is_issued_is_not_shown_when_printed(asker):
     challenge = sign_in.start(ADA, requester=asker)
 
     assert repr(METHODS["one_time_code"].issue(challenge)) == "Issued(…)"
-    assert set(METHODS) == {"magic_link", "one_time_code"}
+    assert set(METHODS) == {"magic_link", "one_time_code", "totp"}
 
 
 def test_a_session_that_is_confirmed_again_and_again_keeps_one_proof_of_a_method(asker, settings):

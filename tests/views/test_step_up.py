@@ -106,8 +106,13 @@ def test_too_often_says_when_to_come_back(member):
     assert page.response["Retry-After"] == "60"
 
 
-def test_who_has_no_address_can_confirm_nothing(member):
-    Identity.objects.all().delete()
+def test_who_has_nothing_to_confirm_with_is_told_so_and_signs_in_again(member):
+    Identity.objects.update(for_sign_in=False)
 
-    for page in (visit(member, "/recent/"), Page(member.submit("/login/step-up/"))):
-        assert (page.status, page.name, page.code) == (403, "error", "step_up_required")
+    for page in (visit(member, "/recent/"), Page(member.submit("/login/step-up/", {"next": "/recent/"}))):
+        assert (page.status, page.name, page.code) == (403, "step_up", "step_up_required")
+        assert "Your account has no passkey yet" in page.words
+
+    page = page.press(member, "Sign in again")
+    assert (page.name, page.inputs["next"]["value"]) == ("login", "/recent/")
+    assert not member.who()["authenticated"]
