@@ -31,7 +31,7 @@ urlpatterns = [
         "account/passkeys/other-device/status.json", views.OtherDeviceStatusView.as_view(), name="other_device_status"
     ),
     path("account/passkeys/offer/", views.PasskeyOfferView.as_view(), name="passkey_offer"),
-    path("account/passkeys/confirm/", views.PasskeyConfirmView.as_view(), name="passkey_confirm"),
+    path("account/passkeys/change/", views.PasskeyChangeView.as_view(), name="passkey_change"),
     path("account/passkeys/icons/<uuid:aaguid>/<str:scheme>/", views.PasskeyIconView.as_view(), name="passkey_icon"),
     path("account/passkeys/signal.json", views.SignalView.as_view(), name="passkey_signal"),
     path("account/totp/", views.TotpView.as_view(), name="totp"),

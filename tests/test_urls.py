@@ -38,7 +38,7 @@ AGREED = {
     "enrol_register": "/enrol/register/",
     "enrol": f"/enrol/{TOKEN}/",
     "passkey_offer": "/account/passkeys/offer/",
-    "passkey_confirm": "/account/passkeys/confirm/",
+    "passkey_change": "/account/passkeys/change/",
     "passkey_icon": f"/account/passkeys/icons/{AAGUID}/light/",
     "passkey_signal": "/account/passkeys/signal.json",
     "related_origins": "/.well-known/webauthn",

@@ -12,7 +12,7 @@ from .other_device import (
     OtherDeviceView,
 )
 from .passkey import (
-    PasskeyConfirmView,
+    PasskeyChangeView,
     PasskeyEndpointsView,
     PasskeyIconView,
     PasskeyOfferView,
@@ -42,7 +42,7 @@ __all__ = [
     "LogoutView",
     "OtherDeviceStatusView",
     "OtherDeviceView",
-    "PasskeyConfirmView",
+    "PasskeyChangeView",
     "PasskeyEndpointsView",
     "PasskeyIconView",
     "PasskeyOfferView",

@@ -338,7 +338,7 @@ class PasskeysView(PasskeyPageView):
             passkeys=[shown(row, self.requester) for row in rows],
             signal=json.dumps(signal_of(self.member, rows)),
             level=session.level or "",
-            add=self._add_state(session),
+            add=self._add_state(session, rows),
             may_change=enrolment.is_strong(session),
             stopped=ChangesStopped.detail,
             step_up_url=step_up_to(Level.MULTI, reverse("passwordless_auth:passkeys")),
@@ -347,15 +347,17 @@ class PasskeysView(PasskeyPageView):
             notice=notice if notice in NOTICES else "",
         )
 
-    def _add_state(self, session: enrolment.Session) -> str:
-        """``now``: a passkey can be added. Else what is needed first: ``step_up``, ``sign_in`` (again), or ``stopped``,
-        after a report."""
+    def _add_state(self, session: enrolment.Session, rows: list[Passkey]) -> str:
+        """``now``: a passkey can be added. Else what is needed first: ``step_up``, ``sign_in`` (again), ``recover``
+        where every passkey is blocked, or ``stopped``, after a report."""
         try:
             enrolment.require_may_add(session)
         except ChangesStopped:
             return "stopped"
         except StepUpRequired:
-            return "step_up" if completion.can_reach(self.member, Level.MULTI) else "sign_in"
+            if completion.can_reach(self.member, Level.MULTI):
+                return "step_up"
+            return "recover" if rows else "sign_in"
         return "now"
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -380,20 +382,25 @@ class PasskeysView(PasskeyPageView):
         return super().refuse(refusal)
 
 
-class PasskeyConfirmView(PasskeyPageView):
-    """GET asks before a passkey (``passkey``) is blocked or removed (``action``). Whoever may not do it yet proves who
-    they are first, and comes back here."""
+class PasskeyChangeView(PasskeyPageView):
+    """GET asks for the new name of a passkey (``passkey``), or whether it is to be blocked or removed (``action``).
+    Whoever may not do that yet proves who they are first, and comes back here."""
 
-    template_name = "passwordless_auth/passkey_confirm.html"
+    template_name = "passwordless_auth/passkey_change.html"
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         action = request.GET.get("action", "")
-        if action not in {"block", "remove"}:
+        if action not in {"rename", "block", "remove"}:
             return see_other(reverse("passwordless_auth:passkeys"))
         row = named(self.member, request.GET.get("passkey", ""))
-        enrolment.require_may_change(session_of(request))
-        signs_out = action == "block" and made_here(request, row)
-        return self.page_response(action=action, passkey=shown(row, self.requester), signs_out=signs_out)
+        if action != "rename":
+            enrolment.require_may_change(session_of(request))
+        return self.page_response(
+            action=action,
+            passkey=shown(row, self.requester),
+            signs_out=action == "block" and made_here(request, row),
+            only_one=action == "block" and is_only_one(row),
+        )
 
 
 def shown(row: Passkey, requester: Requester) -> dict[str, Any]:
@@ -423,6 +430,12 @@ def named(user: Any, public_id: str) -> Passkey:
     if row is None:
         raise UnknownCredential
     return row
+
+
+def is_only_one(row: Passkey) -> bool:
+    """Whether its owner has nothing else that proves more than a mailbox."""
+    others = Passkey.objects.of(row.user).usable().exclude(pk=row.pk)
+    return not others.exists() and not Profile.objects.of(row.user).has_totp
 
 
 def made_here(request: HttpRequest, row: Passkey) -> bool:
