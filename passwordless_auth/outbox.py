@@ -27,7 +27,7 @@ from . import channels, derivation
 from .conf import settings
 from .messages import compose
 from .models import Delivery
-from .models.delivery import LEASE
+from .models.delivery import LEASE, delivery_with_challenge
 from .models.event import announce
 
 logger = logging.getLogger("passwordless_auth")
@@ -46,7 +46,7 @@ def deliver(pk: int, *, lease: datetime) -> bool:
     Does nothing when the lease has run out before its turn came: somebody else may have the row by now.
     """
     now = timezone.now()
-    delivery = Delivery.objects.select_related("challenge").filter(pk=pk).first()
+    delivery = delivery_with_challenge(pk=pk)
     if delivery is None or delivery.state != Delivery.State.QUEUED or delivery.available_at != lease or lease <= now:
         return False
     if delivery.expires_at <= now:

@@ -21,7 +21,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, SessionBase
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDatabaseStore
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
-from django.db import transaction
+from django.db import router, transaction
 from django.middleware.csrf import rotate_token
 from django.utils import timezone
 from django.utils.crypto import get_random_string
@@ -158,7 +158,7 @@ def _save(request: HttpRequest, stale_key: str | None) -> None:
         if getattr(request, _UNSAVED) is not save:
             return
         setattr(request, _UNSAVED, None)
-        session.save(must_create=True)
+        _create(session)
         # Once is enough: SessionMiddleware would write it again. It would also set the cookie: SignInMiddleware does.
         session.modified = False
         if stale_key:
@@ -169,6 +169,17 @@ def _save(request: HttpRequest, stale_key: str | None) -> None:
         save()
     else:
         transaction.on_commit(save)
+
+
+def _create(session: SessionBase) -> None:
+    """Save a session under its new key."""
+    if not isinstance(session, DatabaseStore) or type(session).save is not DatabaseStore.save:
+        session.save(must_create=True)
+        return
+    # Django's own would put a savepoint around the INSERT, two more statements. The transaction of the sign-in is
+    # around it: should the key be taken, it is rolled back and begins again with another one.
+    row = session.create_model_instance(dict(session.items()))
+    row.save(force_insert=True, using=router.db_for_write(type(row), instance=row))
 
 
 def _facts(sign_in: SignIn, key: str) -> dict[str, Any]:

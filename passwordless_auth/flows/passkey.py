@@ -27,6 +27,7 @@ from ..identifiers import Identifier
 from ..methods import passkey as webauthn
 from ..models import Challenge, Level, Passkey, SignIn
 from ..models.event import announce, record
+from ..models.passkey import digest_of, passkey_with
 from ..requester import Requester
 from . import completion, notices
 from .completion import Outcome
@@ -140,7 +141,7 @@ def finish(
     purpose = Challenge.Purpose.STEP_UP if sign_in else Challenge.Purpose.SIGN_IN
     answer = webauthn.read(credential, ceremony="webauthn.get")
     public_id = named_challenge(answer, purpose=purpose, requester=requester)
-    passkey = Passkey.objects.with_id(answer.credential_id).first()
+    passkey = passkey_with(credential_digest=digest_of(answer.credential_id))
     with transaction.atomic(durable=True):
         if not Challenge.objects.filter(_answerable_by(passkey, sign_in, answer)).use_up(
             public_id, purpose=purpose, requester=requester, now=now

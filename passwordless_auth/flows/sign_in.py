@@ -33,6 +33,7 @@ from ..identifiers import Identifier
 from ..methods import METHODS
 from ..models import Challenge, Delivery, Identity, KnownBrowser, Level, Proof, SignIn, Totp
 from ..models.challenge import EXPIRY_OF, PROVING, scope_of
+from ..models.compiled import CompiledSelect
 from ..models.event import announce, record
 from ..policies import Rules
 from ..requester import Requester
@@ -96,8 +97,19 @@ def start(
 
 def _look_up(identifier: Identifier, requester: Requester) -> Identity | None:
     """The address, with whether this browser is known to its user: one statement, whoever it is."""
-    known = KnownBrowser.objects.filter(user=OuterRef("user"), browser_digest=requester.browser_digest or "-")
-    return Identity.objects.named(identifier).annotate(known_browser=Exists(known)).first()
+    return _with_known_browser(
+        kind=identifier.kind, canonical=identifier.canonical, browser_digest=requester.browser_digest or "-"
+    )
+
+
+_with_known_browser = CompiledSelect(
+    lambda kind, canonical, browser_digest: Identity.objects.named(Identifier(kind, canonical)).annotate(
+        known_browser=Exists(KnownBrowser.objects.filter(user=OuterRef("user"), browser_digest=browser_digest))
+    ),
+    kind=str,
+    canonical=str,
+    browser_digest=str,
+)
 
 
 def _budgets(identifier: Identifier, identity: Identity | None, requester: Requester) -> list[throttling.Bucket]:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import derivation
 from ..identifiers import Identifier, mask
 from ..requester import Requester, describe
+from .compiled import CompiledSelect
 from .sign_in import SignIn
 
 #: "Newest only" holds per (purpose, address, client, browser): see ``Challenge.open_scope``.
@@ -253,3 +254,9 @@ class Challenge(models.Model):
 
     def link_token(self) -> str:
         return derivation.link_token_for(**self._ingredients(), public_id=self.public_id)
+
+
+#: The challenge of a message by its public id, with all that finishing a sign-in reads; ``None`` without one.
+message_named = CompiledSelect(
+    lambda public_id: Challenge.objects.whole().of_messages().filter(public_id=public_id), public_id=str
+)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from functools import reduce
+from typing import Any, NamedTuple
 
 from django.db import connections, models, router
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
@@ -24,6 +26,23 @@ class Count(NamedTuple):
     resets_at: datetime
 
 
+def _names(connection: BaseDatabaseWrapper) -> list[str]:
+    """Table and columns, quoted."""
+    names = ("action", "key", "period", "count", "refused", "resets_at")
+    return [connection.ops.quote_name(name) for name in (Counter._meta.db_table, *names)]
+
+
+def _counts(rows: Iterable[Sequence[Any]], connection: BaseDatabaseWrapper) -> dict[Window, Count]:
+    """Action, key, period, count and end, as the database has them."""
+    column = Counter._meta.get_field("resets_at").get_col(Counter._meta.db_table)
+    converters = connection.ops.get_db_converters(column)
+    found = {}
+    for action, key, period, number, stored in rows:
+        resets_at = reduce(lambda value, convert: convert(value, column, connection), converters, stored)
+        found[Window(action, key, period)] = Count(number, resets_at)
+    return found
+
+
 class CounterQuerySet(models.QuerySet["Counter"]):
     def add(self, windows: Iterable[Window], *, now: datetime) -> dict[Window, Count]:
         """Count one in each window and return the new counts, in one statement (two on MariaDB and MySQL).
@@ -37,10 +56,7 @@ class CounterQuerySet(models.QuerySet["Counter"]):
             return {}
         alias = router.db_for_write(Counter)
         connection = connections[alias]
-        quote = connection.ops.quote_name
-        table = quote(Counter._meta.db_table)
-        names = ("action", "key", "period", "count", "refused", "resets_at")
-        action, key, period, count, refused, resets_at = map(quote, names)
+        table, action, key, period, count, refused, resets_at = _names(connection)
         stamp = connection.ops.adapt_datetimefield_value
 
         params: list[str | int | None] = []
@@ -66,18 +82,28 @@ class CounterQuerySet(models.QuerySet["Counter"]):
             f" {count} = CASE WHEN {table}.{resets_at} <= %s THEN 1 ELSE {table}.{count} + 1 END,"
             f" {refused} = CASE WHEN {table}.{resets_at} <= %s THEN 0 ELSE {table}.{refused} END,"
             f" {resets_at} = CASE WHEN {table}.{resets_at} <= %s THEN excluded.{resets_at}"
-            f" ELSE {table}.{resets_at} END RETURNING {quote('id')}, {action}, {key}, {period}, {count}, {resets_at}"
+            f" ELSE {table}.{resets_at} END RETURNING {action}, {key}, {period}, {count}, {resets_at}"
         )
-        counted = self.using(alias).raw(insert + update, params)
-        return {Window(row.action, row.key, row.period): Count(row.count, row.resets_at) for row in counted}
+        with connection.cursor() as cursor:
+            cursor.execute(insert + update, params)
+            return _counts(cursor.fetchall(), connection)
 
     def read(self, windows: Iterable[Window], *, now: datetime) -> dict[Window, Count]:
         """The counts of windows that are running, in one SELECT; windows that nobody opened are left out."""
-        named = self._named(windows)
-        if named is None:
+        wanted = list(windows)
+        if not wanted:
             return {}
-        rows = named.filter(resets_at__gt=now).values_list("action", "key", "period", "count", "resets_at")
-        return {Window(*row[:3]): Count(*row[3:]) for row in rows}
+        connection = connections[self.db]
+        table, action, key, period, count, _refused, resets_at = _names(connection)
+        one = f"{action} = %s AND {key} = %s AND {period} = %s"
+        select = (
+            f"SELECT {action}, {key}, {period}, {count}, {resets_at} FROM {table}"  # noqa: S608 (names only)
+            f" WHERE {resets_at} > %s AND ({' OR '.join([one] * len(wanted))})"
+        )
+        params = [connection.ops.adapt_datetimefield_value(now), *(value for window in wanted for value in window)]
+        with connection.cursor() as cursor:
+            cursor.execute(select, params)
+            return _counts(cursor.fetchall(), connection)
 
     def note_refusal(self, windows: Iterable[Window], *, now: datetime) -> bool:
         """Note on the rows that a request was turned away. True when it is the first of a window.

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import derivation
 from ..identifiers import mask
+from .compiled import CompiledSelect
 
 #: How long whoever holds a row may take to hand it over before others may take it. Longer than every time-out of a
 #: channel, so that a slow provider is not a second message.
@@ -91,3 +92,7 @@ class Delivery(models.Model):
     @property
     def masked(self) -> str:
         return mask(self.canonical)
+
+
+#: A message by its key, with the challenge that it is about; ``None`` without one.
+delivery_with_challenge = CompiledSelect(lambda pk: Delivery.objects.select_related("challenge").filter(pk=pk), pk=int)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django_otp.models import Device, DeviceManager
 
 from .. import derivation
+from .compiled import CompiledSelect
 
 #: WebAuthn Level 3 §5.8.3: an id is at most 1023 bytes; §5.4.3: a user handle at most 64.
 MAX_CREDENTIAL_ID = 1023
@@ -23,10 +24,6 @@ def digest_of(credential_id: bytes) -> str:
 
 
 class PasskeyQuerySet(models.QuerySet["Passkey"]):
-    def with_id(self, credential_id: bytes) -> PasskeyQuerySet:
-        """The one passkey of this credential id, with its user and the user's profile: one statement."""
-        return self.select_related("user__passwordless_profile").filter(credential_digest=digest_of(credential_id))
-
     def usable(self) -> PasskeyQuerySet:
         return self.filter(confirmed=True)
 
@@ -133,3 +130,12 @@ class Passkey(Device):  # type: ignore[misc]
             # here, and the signature shows the key: a made-up handle leads to no other account.
             return len(handle) <= MAX_USER_HANDLE
         return handle == (bytes(self.user_handle) or self.user.passwordless_profile.handle.encode())
+
+
+#: The one passkey of this credential id's digest, with its user and the user's profile; ``None`` without one.
+passkey_with = CompiledSelect(
+    lambda credential_digest: Passkey.objects.select_related("user__passwordless_profile").filter(
+        credential_digest=credential_digest
+    ),
+    credential_digest=str,
+)

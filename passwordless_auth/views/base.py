@@ -40,6 +40,7 @@ from ..exceptions import (
 from ..flows import accounts, completion
 from ..identifiers import PUBLIC_ID
 from ..models import Challenge, Level, SignIn
+from ..models.challenge import message_named
 from ..requester import BROWSER_COOKIE_AGE, Requester, browser_cookie_name, new_browser_key
 
 #: Bytes of a request's body; every form of ours is far smaller.
@@ -255,7 +256,7 @@ class PageView(View):
             return self.subject
         if not PUBLIC_ID.fullmatch(named):
             raise Expired
-        challenge = Challenge.objects.whole().of_messages().filter(public_id=named).first()
+        challenge = message_named(public_id=named)
         if challenge is None:
             raise Expired  # purged
         if not challenge.asked_by(self.requester):

@@ -19,6 +19,7 @@ from ..flows import sign_in
 from ..forms import IdentifierForm
 from ..methods import METHODS
 from ..models import Challenge
+from ..models.challenge import message_named
 from .base import Action, PageView, see_other
 from .passkey import after_message
 from .sign_in import after_refused_challenge
@@ -129,7 +130,7 @@ class LinkConfirmView(LinkPageView):
         """The challenge whose link this browser opened, and the token. Raises why it can't be used."""
         token = self.token()
         public_id = derivation.public_id_of(token)
-        challenge = Challenge.objects.whole().of_messages().filter(public_id=public_id).first() if public_id else None
+        challenge = message_named(public_id=public_id) if public_id else None
         if challenge is None:
             raise Expired if public_id else NoLink
         if challenge.asked_by(self.requester):
