@@ -90,6 +90,7 @@ for name, kind in {
     "PASSKEY_CHALLENGE_LIFETIME": int,
     "ENROLMENT_LIFETIME": int,
     "RECOVERY_CODE_COUNT": int,
+    "RECOVERED_LIFETIME": int,
     "REPORT_LIFETIME": int,
     "FREEZE_LIFETIME": int,
     "SENDER": str,

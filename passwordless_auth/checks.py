@@ -199,6 +199,7 @@ def check_numbers(**_kwargs: Any) -> Iterator[Message]:
         ("REPORT_LIFETIME", 60, YEAR),
         ("FREEZE_LIFETIME", 0, YEAR),
         ("RECOVERY_CODE_COUNT", 1, 100),
+        ("RECOVERED_LIFETIME", 60, YEAR),
         ("RETENTION_CHALLENGES", 0, 100 * YEAR),
         ("RETENTION_REQUESTERS", 0, 100 * YEAR),
         ("RETENTION_EVENTS", 0, 100 * YEAR),

@@ -171,6 +171,11 @@ class Settings:
         return int(self._get("RECOVERY_CODE_COUNT", 10))
 
     @property
+    def RECOVERED_LIFETIME(self) -> int:
+        """Seconds that a person has after a recovery to add a passkey and sign in with it."""
+        return int(self._get("RECOVERED_LIFETIME", 3600))
+
+    @property
     def REPORT_LIFETIME(self) -> int:
         """Seconds that "this wasn't me" in a notice works."""
         return int(self._get("REPORT_LIFETIME", 7 * 86400))

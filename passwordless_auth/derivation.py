@@ -131,10 +131,17 @@ def new_recovery_code() -> str:
     return base64.b32encode(secrets.token_bytes(10)).decode()
 
 
+#: What people read for a letter of base32, which has none of these digits (RFC 4648 §6).
+_LOOK_ALIKES: Final = str.maketrans("018", "OIB")
+
+
 @sensitive_variables()
 def recovery_digest(code: str, *, user_id: object, key_id: str) -> str:
-    """What is stored of a recovery code: an HMAC in hex, under a key outside the database, bound to its user."""
-    return _mac("recovery_code", key_id, str(user_id), tidy_code(code), b"").hex()
+    """What is stored of a recovery code: an HMAC in hex, under a key outside the database, bound to its user.
+
+    Marks, case and digits that look like a letter make no difference, in what is stored and in what is typed.
+    """
+    return _mac("recovery_code", key_id, str(user_id), tidy_code(code).translate(_LOOK_ALIKES), b"").hex()
 
 
 @sensitive_variables()

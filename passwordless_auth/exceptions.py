@@ -50,6 +50,12 @@ class InvalidLink(InvalidCode):
     detail = _("A part of its address may be missing. Please open it in the message once more.")
 
 
+class InvalidRecoveryCode(InvalidCode):
+    """The typed recovery code is none of this address', or was used before; or nobody has the address."""
+
+    detail = _("This address and this code do not belong together, or the code was used before.")
+
+
 class Expired(PasswordlessError):
     code = "expired"
     detail = _("A message works for a few minutes only.")
@@ -132,6 +138,12 @@ class SignUpClosed(PasswordlessError):
 class Disabled(PasswordlessError):
     code = "disabled"
     detail = _("This account cannot sign in. Please ask the people who run this site.")
+
+
+class CannotRecover(Disabled):
+    """The address is proven, and opens no recovery: it belongs to nobody, or more than an address is needed."""
+
+    detail = _("This address cannot recover an account here. A recovery code may, or another address.")
 
 
 class InvalidCredential(PasswordlessError):

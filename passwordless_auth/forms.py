@@ -1,4 +1,4 @@
-"""The forms of a sign-in: an address, and a code."""
+"""The forms of a sign-in and of a recovery: an address, and a code."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ class IdentifierForm(forms.Form):
             return parse(self.cleaned_data["identifier"])
         except InvalidIdentifier as refusal:
             raise forms.ValidationError(refusal.detail, code=refusal.code) from refusal
+
+
+class RecoveryForm(IdentifierForm):
+    """An address, and a recovery code of its account."""
+
+    code = forms.CharField(label=_("Recovery code"), max_length=64)
 
 
 class CodeForm(forms.Form):

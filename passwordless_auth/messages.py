@@ -17,7 +17,7 @@ from .methods import METHODS
 from .models import Challenge, Delivery
 
 #: Kinds of messages that answer an unknown or unusable address: they open nothing.
-WITHOUT_SECRET = frozenset({"no_account", "disabled"})
+WITHOUT_SECRET = frozenset({"no_account", "no_recovery", "disabled"})
 
 
 class Unprintable(str):

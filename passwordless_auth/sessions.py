@@ -24,7 +24,8 @@ from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.db import router, transaction
 from django.middleware.csrf import rotate_token
 from django.utils import timezone
-from django.utils.crypto import get_random_string
+from django.utils.crypto import constant_time_compare, get_random_string
+from django.utils.functional import SimpleLazyObject
 from django.utils.http import http_date
 from django_otp import DEVICE_ID_SESSION_KEY
 
@@ -110,14 +111,18 @@ def log_in(request: HttpRequest, sign_in: SignIn) -> None:
 
     To be called inside the transaction that spends the challenge: a database session is committed with it, others
     are saved right after the commit. What the visitor's session held before (a basket) is kept, unless it was
-    another person's. Sends Django's ``user_logged_in``.
+    another person's. Sends Django's ``user_logged_in``; for a recovered SignIn it does not, since Django is told of
+    nobody: see ``_log_in_recovered``.
     """
     session = request.session
     user = sign_in.user
-    _end_replaced(session)
+    _end_replaced(session, by=sign_in)
+    session.pop(DEVICE_ID_SESSION_KEY, None)  # SECURITY: what verified the session before verifies not this one
+    if sign_in.level == Level.RECOVERED:
+        _log_in_recovered(request, sign_in)
+        return
     if session.get(auth.SESSION_KEY) != user._meta.pk.value_to_string(user):
         _forget_other_person(session)
-    session.pop(DEVICE_ID_SESSION_KEY, None)  # SECURITY: what verified the session before verifies not this one
     stale_key = _move(request, sign_in)
     session[auth.SESSION_KEY] = user._meta.pk.value_to_string(user)
     session[auth.BACKEND_SESSION_KEY] = BACKEND
@@ -128,8 +133,27 @@ def log_in(request: HttpRequest, sign_in: SignIn) -> None:
     _save(request, stale_key)
 
 
+def _log_in_recovered(request: HttpRequest, sign_in: SignIn) -> None:
+    """Give a recovered SignIn a session in which Django finds nobody.
+
+    SECURITY: such a session may add a passkey and see the account, and nothing else (NIST SP 800-63B-4 §4.2). So it is
+    no Django login: the user is under ``DATA`` alone, where only our own pages look (``show_recovered``). To the admin,
+    to ``login_required``, to an API, a consumer of websockets or any middleware, in whatever order, it is a visitor's.
+    """
+    _forget_other_person(request.session)  # the same person's things, too: they are for who is signed in
+    for name in (auth.SESSION_KEY, auth.BACKEND_SESSION_KEY, auth.HASH_SESSION_KEY):
+        request.session.pop(name, None)
+    stale_key = _move(request, sign_in)
+    rotate_token(request)
+    request.user = AnonymousUser()
+    _save(request, stale_key)
+
+
 def raise_level(request: HttpRequest, sign_in: SignIn) -> None:
     """Write what a further proof made of a SignIn into its session, under a new key (ASVS 7.2.4)."""
+    if auth.SESSION_KEY not in request.session and sign_in.level != Level.RECOVERED:
+        log_in(request, sign_in)  # a recovered person has arrived: from now on, Django knows them
+        return
     stale_key = _move(request, sign_in)
     rotate_token(request)
     _save(request, stale_key)
@@ -184,11 +208,17 @@ def _create(session: SessionBase) -> None:
 
 def _facts(sign_in: SignIn, key: str) -> dict[str, Any]:
     proven_at = policies.proven_at(sign_in.all_proofs())
+    user, recovered = sign_in.user, {}
+    if sign_in.level == Level.RECOVERED:
+        # What Django keeps in the session of who is signed in: see _log_in_recovered.
+        recovered = {"user": user._meta.pk.value_to_string(user), "hash": user.get_session_auth_hash()}
     return {
+        **recovered,
         "sign_in": sign_in.pk,
-        "person": Profile.objects.of(sign_in.user).handle,
+        "person": Profile.objects.of(user).handle,
         "level": sign_in.level,
         "methods": sign_in.methods,
+        "created_at": int(sign_in.created_at.timestamp()),
         "auth_time": int(sign_in.auth_time.timestamp()),
         # When two factors, and when a passkey, last proved.
         "strong_time": proven_at[Level.MULTI],
@@ -210,7 +240,8 @@ def _expiry(until: float, *, now: datetime) -> datetime:
 
 
 def _end_of_life(sign_in: SignIn) -> int:
-    return int(sign_in.created_at.timestamp()) + settings.SESSION_LIFETIME
+    life = settings.RECOVERED_LIFETIME if sign_in.level == Level.RECOVERED else settings.SESSION_LIFETIME
+    return int(sign_in.created_at.timestamp()) + life
 
 
 def _mark(key: str) -> str:
@@ -224,9 +255,9 @@ def _forget_other_person(session: SessionBase) -> None:
         session.clear()
 
 
-def _end_replaced(session: SessionBase) -> None:
+def _end_replaced(session: SessionBase, *, by: SignIn) -> None:
     facts = session.get(DATA)
-    if facts:
+    if facts and facts["sign_in"] != by.pk:
         SignIn.objects.filter(pk=facts["sign_in"]).end(now=timezone.now(), reason="replaced")
 
 
@@ -235,12 +266,50 @@ def _end_replaced(session: SessionBase) -> None:
 
 def facts_of(request: HttpRequest) -> dict[str, Any] | None:
     """What the session knows of its SignIn: ``sign_in`` (pk), ``person`` (the Profile's handle), ``level``,
-    ``methods``, ``auth_time`` and ``until`` (seconds since 1970). ``None`` for visitors, and for sessions that other
-    code made."""
+    ``methods``, ``created_at``, ``auth_time`` and ``until`` (seconds since 1970). ``None`` for visitors, and for
+    sessions that other code made."""
     if not request.user.is_authenticated:
         return None
-    facts: dict[str, Any] | None = request.session.get(DATA)
+    return _facts_in(request.session)
+
+
+def _facts_in(session: SessionBase) -> dict[str, Any] | None:
+    """What the session holds of its SignIn. ``None`` also where other code logged somebody in to a recovered session:
+    what was recovered is not theirs."""
+    facts: dict[str, Any] | None = session.get(DATA)
+    if facts is None or (facts["level"] == Level.RECOVERED) == (auth.SESSION_KEY in session):
+        return None
     return facts
+
+
+def show_recovered(request: HttpRequest) -> None:
+    """Let a page of ours know who is in a recovered session: from now on ``request.user`` is that person. Costs
+    nothing until it is used, and then what Django's own look-up costs."""
+    before = request.user
+
+    def look_up() -> Any:
+        facts = _facts_in(request.session)
+        return _recovered_person(request, facts) if facts and "user" in facts else before
+
+    request.user = SimpleLazyObject(look_up)  # type: ignore[assignment]
+
+
+def _recovered_person(request: HttpRequest, facts: dict[str, Any]) -> Any:
+    """As ``django.contrib.auth.get_user`` finds the user of other sessions: active, and with the password hash that
+    the session was made under."""
+    user_model = auth.get_user_model()
+    user: Any = auth.load_backend(BACKEND).get_user(user_model._meta.pk.to_python(facts["user"]))
+    if user is None or not any(constant_time_compare(facts["hash"], known) for known in _auth_hashes(user)):
+        SignIn.objects.filter(pk=facts["sign_in"]).end(now=timezone.now(), reason="deactivated")
+        request.session.flush()
+        return AnonymousUser()
+    # What django-otp's middleware says of everybody else; a recovery verifies nothing.
+    user.otp_device, user.is_verified = None, lambda: False
+    return user
+
+
+def _auth_hashes(user: Any) -> list[str]:
+    return [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
 
 
 def current(request: HttpRequest) -> SignIn | None:
@@ -464,7 +533,7 @@ def after_response(request: HttpRequest, response: HttpResponseBase) -> None:
     """Note the visit, follow a key that other code changed, set the cookie of a session that is already saved."""
     session = request.session
     if session.accessed and response.status_code < 500:
-        facts = session.get(DATA)
+        facts = _facts_in(session)
         if facts:
             _keep_up(request, session, facts)
     unsaved = getattr(request, _UNSAVED, None)
@@ -477,7 +546,8 @@ def after_response(request: HttpRequest, response: HttpResponseBase) -> None:
 
 def _keep_up(request: HttpRequest, session: SessionBase, facts: dict[str, Any]) -> None:
     user = getattr(request, "_cached_user", None)
-    if user is not None and not user.is_authenticated and not hasattr(request, _MOVED):
+    is_gone = user is not None and not user.is_authenticated and facts["level"] != Level.RECOVERED
+    if is_gone and not hasattr(request, _MOVED):
         # The account was deactivated or deleted: its session must not come back to life with it.
         SignIn.objects.filter(pk=facts["sign_in"]).end(now=timezone.now(), reason="deactivated")
         session.flush()

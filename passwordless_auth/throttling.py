@@ -106,9 +106,13 @@ def passkey_starts(requester: Requester) -> Bucket:
     return Bucket("passkey_starts", _network_of(requester), parse(settings.LIMIT_PASSKEY_STARTS_PER_IP))
 
 
-def recovery_failures(canonical: str) -> Bucket:
-    """Wrong recovery codes for an address, known or not."""
-    return Bucket("failures_recovery", canonical, parse(settings.LIMIT_RECOVERY_FAILURES_PER_ACCOUNT))
+def recovery_failures(canonical: str, *, known_browser: str) -> Bucket:
+    """Wrong recovery codes for an address, whether it has an account or not. A browser that has signed in to it has a
+    budget of its own, of the same size."""
+    limits = parse(settings.LIMIT_RECOVERY_FAILURES_PER_ACCOUNT)
+    if known_browser:
+        return Bucket("failures_recovery_known", f"{canonical} {known_browser}", limits)
+    return Bucket("failures_recovery", canonical, limits)
 
 
 def totp_failures(user: Any) -> Bucket:

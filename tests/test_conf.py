@@ -52,6 +52,7 @@ def test_the_defaults_are_those_of_the_security_rules():
         "PASSKEY_CHALLENGE_LIFETIME": 300,
         "ENROLMENT_LIFETIME": 300,
         "RECOVERY_CODE_COUNT": 10,
+        "RECOVERED_LIFETIME": 3600,
         "REPORT_LIFETIME": 604800,
         "FREEZE_LIFETIME": 86400,
         "CHANNELS": {"email": {"BACKEND": "passwordless_auth.channels.email.EmailChannel"}},

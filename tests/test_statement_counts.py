@@ -23,7 +23,9 @@ from passwordless_auth.models import (
     Event,
     Identity,
     KnownBrowser,
+    Passkey,
     Profile,
+    RecoveryCode,
     SignIn,
 )
 from passwordless_auth.testing import outbox
@@ -427,10 +429,26 @@ def test_the_list_of_sessions_costs_the_same_for_any_number(browser):
 
 
 def test_the_account_page(browser):
+    """Beside session and user: addresses, sign-in, passkeys, profile, recovery codes; however many there are."""
     browser.sign_in(ADA)
+    user = User.objects.get(email=ADA)
 
-    with statements(4):
-        browser.get("/account/")
+    for shown in (1, 11):
+        with statements(7):
+            page = browser.get("/account/")
+        assert page.content.count(b"pa-who") == shown
+        make_recoverable(user, shown)
+
+
+def make_recoverable(user, number):
+    """A person with that many more addresses and recovery codes, and passkeys."""
+    for n in range(10):
+        name = f"{number}-{n}"
+        Identity.objects.create(user=user, kind="email", canonical=f"{name}@example.com", proven_at=timezone.now())
+        RecoveryCode.objects.create(user=user, digest=name, key_id="k1")
+        Passkey.objects.create(
+            user=user, name=name, credential_digest=name, credential_id=b"x", public_key=b"x", algorithm=-7
+        )
 
 
 def test_signing_out(browser):

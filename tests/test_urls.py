@@ -15,6 +15,8 @@ AGREED = {
     "resend": "/login/resend/",
     "link_confirm": "/login/link/",
     "link": f"/login/link/{TOKEN}/",
+    "recovery": "/login/recovery/",
+    "recovery_codes": "/account/recovery-codes/",
     "step_up": "/login/step-up/",
     "resume": "/login/step-up/resume/",
     "passkey_options": "/login/passkey/options/",

@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db import IntegrityError, models, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.crypto import get_random_string
@@ -19,8 +19,38 @@ from ..derivation import ALPHABETS
 from ..exceptions import Disabled, InvalidIdentifier, SignUpClosed
 from ..identifiers import Identifier, parse
 from ..models import Challenge, Identity, KnownBrowser, Passkey, Profile, RecoveryCode, SignIn, Totp
+from ..models.compiled import CompiledSelect
 from ..models.event import announce, record
 from ..requester import Requester
+
+
+def look_up(identifier: Identifier, *, requester: Requester, with_profile: bool = False) -> Identity | None:
+    """The Identity of an address, with whether this browser is known to its user (and the user's profile): one
+    statement, whoever it is."""
+    select = _with_known_browser_and_profile if with_profile else _with_known_browser
+    return select(kind=identifier.kind, canonical=identifier.canonical, browser_digest=requester.browser_digest or "-")
+
+
+def _named(kind: Any, canonical: str, browser_digest: str) -> Any:
+    known = KnownBrowser.objects.filter(user=OuterRef("user"), browser_digest=browser_digest)
+    return Identity.objects.named(Identifier(kind, canonical)).annotate(known_browser=Exists(known))
+
+
+_with_known_browser: CompiledSelect[Identity] = CompiledSelect(_named, kind=str, canonical=str, browser_digest=str)
+_with_known_browser_and_profile: CompiledSelect[Identity] = CompiledSelect(
+    lambda **values: _named(**values).select_related("user__passwordless_profile"),
+    kind=str,
+    canonical=str,
+    browser_digest=str,
+)
+
+
+def knows_browser(identity: Identity | None) -> bool:
+    """Whether the browser that looked this address up has signed in to its account before.
+
+    SECURITY: a browser is known to a user; only an address that the user has proven may profit from it. Or who gets
+    somebody else's address into their account could guess its codes with every browser they ever used."""
+    return identity is not None and identity.proven_at is not None and bool(getattr(identity, "known_browser", False))
 
 
 @dataclass(frozen=True)
@@ -43,10 +73,7 @@ def admit(challenge: Challenge, *, requester: Requester, now: datetime) -> Admit
         if not challenge.user.is_active:
             raise Disabled
         return Admitted(user=challenge.user, identity=None, created=False)
-    identity = challenge.identity
-    if identity is None or identity.canonical != challenge.canonical:
-        # Since the challenge began, the address may have got an Identity (another tab) or changed its own.
-        identity = Identity.objects.named(challenge.identifier).first()
+    identity = of_challenge(challenge)
     if identity is None:
         identity = adopt(challenge.identifier, now=now)
     if identity is None:
@@ -57,6 +84,15 @@ def admit(challenge: Challenge, *, requester: Requester, now: datetime) -> Admit
     if challenge.proves_address and identity.proven_at is None and Identity.objects.prove(identity, now=now):
         _first_proof(identity, requester=requester, now=now)
     return Admitted(user=identity.user, identity=identity, created=False)
+
+
+def of_challenge(challenge: Challenge) -> Identity | None:
+    """The Identity of a challenge's address, now: since the challenge began, the address may have got one (another tab)
+    or changed its own."""
+    identity = challenge.identity
+    if identity is None or identity.canonical != challenge.canonical:
+        return Identity.objects.named(challenge.identifier).first()
+    return identity
 
 
 def _sign_up(challenge: Challenge, *, requester: Requester, now: datetime) -> Admitted:

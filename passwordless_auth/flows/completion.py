@@ -58,7 +58,8 @@ def accept(
     """Add a proof to a SignIn and weigh it. Returns what is still due; remembers the browser when nothing is.
 
     ``device``: the authenticator that proved, for django-otp. ``recovering``: the proof only opens the way to a new
-    passkey. ``by_operator``: an administrator's link, which may also let a member of staff add a first passkey.
+    passkey; and a recovered SignIn stays one, whatever else is proven in it, until a passkey is. ``by_operator``: an
+    administrator's link, which may also let a member of staff add a first passkey.
     Raises OutOfReach when something is due that this person has no means to give: fail closed.
     """
     # SECURITY: a recovered session stays one until a passkey proves: what opened it may be an address that signs nobody
@@ -75,7 +76,7 @@ def accept(
     due = None if sign_in.level == Level.RECOVERED else policy.next_step(sign_in.user, sign_in, rules)
     sign_in.minimum_level = due.level if due else _met(sign_in, policy, rules)
     if due is None:
-        if requester.browser_digest:
+        if requester.browser_digest and sign_in.level != Level.RECOVERED:
             KnownBrowser.objects.remember(user_id=sign_in.user.pk, browser_digest=requester.browser_digest, now=now)
         return None
     if not sign_in._state.adding and sign_in.pending_until is None:
@@ -140,6 +141,8 @@ def waiting_after(challenge: Challenge, *, requester: Requester, now: datetime |
 
 def tell(outcome: Outcome, *, masked: str = "", requester: Requester) -> None:
     """Tell the log and the signals what came of a proof; to be called after the transaction."""
+    if outcome.sign_in.level == Level.RECOVERED:
+        return  # nobody is signed in yet; the recovery has an event of its own
     kind = "signed_in" if outcome.due is None else "sign_in_pending"
     user = outcome.sign_in.user
     announce(kind, user=user, masked=masked, requester=requester, level=outcome.sign_in.level)

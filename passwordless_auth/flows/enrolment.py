@@ -43,15 +43,16 @@ NAME_LENGTH: Final = 64
 
 @dataclass(frozen=True)
 class Session:
-    """What a change is judged by: who, in which SignIn, at which level, since when, and when an authenticator last
-    proved (seconds since 1970). ``sign_in_id`` and ``level`` are ``None`` in a session that other code made;
-    ``by_password`` says whether that was, as far as can be told, a sign-in with a password."""
+    """What a change is judged by: who, in which SignIn, at which level, since when, and when anything, and when an
+    authenticator, last proved (seconds since 1970). ``sign_in_id`` and ``level`` are ``None`` in a session that
+    other code made; ``by_password`` says whether that was, as far as can be told, a sign-in with a password."""
 
     user: Any
     sign_in_id: int | None
     level: Level | None
     created_at: float
     strong_time: float
+    auth_time: float = 0
     may_enrol: bool = False
     by_password: bool = False
 
@@ -63,6 +64,7 @@ def session_of(sign_in: SignIn) -> Session:
         level=Level(sign_in.level),
         created_at=sign_in.created_at.timestamp(),
         strong_time=policies.proven_at(sign_in.all_proofs())[Level.MULTI],
+        auth_time=sign_in.auth_time.timestamp(),
         may_enrol=sign_in.pending_until is not None and sign_in.may_enrol,
     )
 

@@ -165,8 +165,11 @@ def _block_apps(challenge: Challenge, now: datetime) -> int:
 
 
 def _void_codes(challenge: Challenge) -> int:
-    """SECURITY: recovery codes that were made since may be on a thief's paper, and are as good as a key."""
+    """SECURITY: recovery codes that were made since may be on a thief's paper, and are as good as a key. Who used one
+    that the owner did not has the owner's paper."""
     unused = RecoveryCode.objects.unused(challenge.user)
+    if challenge.params.get("kind") == "recovery_code_used":
+        return int(unused.delete()[0])
     return int(unused.filter(created_at__gte=challenge.created_at).delete()[0])
 
 

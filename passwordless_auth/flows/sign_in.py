@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn, TypeVar
 
 from django.db import IntegrityError, OperationalError, transaction
-from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import get_language
 from django.views.decorators.debug import sensitive_variables
@@ -31,13 +30,12 @@ from ..exceptions import (
 )
 from ..identifiers import Identifier
 from ..methods import METHODS
-from ..models import Challenge, Delivery, Identity, KnownBrowser, Level, Proof, SignIn, Totp
+from ..models import Challenge, Delivery, Identity, Level, Proof, SignIn, Totp
 from ..models.challenge import EXPIRY_OF, PROVING, scope_of
-from ..models.compiled import CompiledSelect
 from ..models.event import announce, record
 from ..policies import Rules
 from ..requester import Requester
-from . import accounts, completion, step_up
+from . import accounts, completion, recovery, step_up
 from .completion import Outcome
 
 #: What a flow does when two requests meet on a unique row: once more, from the beginning.
@@ -68,7 +66,7 @@ def start(
     rules = rules or Rules()
     for attempt in range(ATTEMPTS):
         # Before the transaction, which so begins by writing: SQLite refuses readers that begin to write beside others.
-        identity = _look_up(identifier, requester)
+        identity = accounts.look_up(identifier, requester=requester, with_profile=purpose == Challenge.Purpose.RECOVER)
         buckets = _budgets(identifier, identity, requester)
         try:
             with transaction.atomic(durable=True):
@@ -95,35 +93,12 @@ def start(
     raise AssertionError("unreachable")
 
 
-def _look_up(identifier: Identifier, requester: Requester) -> Identity | None:
-    """The address, with whether this browser is known to its user: one statement, whoever it is."""
-    return _with_known_browser(
-        kind=identifier.kind, canonical=identifier.canonical, browser_digest=requester.browser_digest or "-"
-    )
-
-
-_with_known_browser = CompiledSelect(
-    lambda kind, canonical, browser_digest: Identity.objects.named(Identifier(kind, canonical)).annotate(
-        known_browser=Exists(KnownBrowser.objects.filter(user=OuterRef("user"), browser_digest=browser_digest))
-    ),
-    kind=str,
-    canonical=str,
-    browser_digest=str,
-)
-
-
 def _budgets(identifier: Identifier, identity: Identity | None, requester: Requester) -> list[throttling.Bucket]:
     """SECURITY: a browser that this account knows has a budget of its own, and what else happens at its IP address
     doesn't count for it: neither a stranger nor a neighbour can lock its owner out."""
-    if _is_known(identity):
+    if accounts.knows_browser(identity):
         return [throttling.sends(identifier.canonical, known_browser=requester.browser_digest)]
     return [throttling.sends(identifier.canonical, known_browser=""), throttling.starts(requester)]
-
-
-def _is_known(identity: Identity | None) -> bool:
-    """SECURITY: a browser is known to a user; only an address that the user has proven may profit from it. Or who gets
-    somebody else's address into their account could guess its codes with every browser they ever used."""
-    return identity is not None and identity.proven_at is not None and bool(getattr(identity, "known_browser", False))
 
 
 def _draft(
@@ -137,7 +112,7 @@ def _draft(
 ) -> Challenge:
     user = identity.user if identity else None
     methods = policies.current().methods_for(user, identifier, rules)
-    known = _is_known(identity)
+    known = accounts.knows_browser(identity)
     # SECURITY: when strangers have used up an account's wrong guesses, there is no code left to guess. The link
     # goes on working, so the owner is not locked out.
     guesses = throttling.failures_of_account(
@@ -177,6 +152,8 @@ def _draft(
 
 def _kind(challenge: Challenge, identity: Identity | None, requester: Requester) -> str:
     """What the message says. Every valid address gets one; the owner of an address may know how it stands here."""
+    if challenge.purpose == Challenge.Purpose.RECOVER:
+        return recovery.kind_of_message(identity)
     if identity is not None:
         return challenge.purpose if identity.user.is_active and identity.for_sign_in else "disabled"
     return challenge.purpose if policies.current().may_sign_up(challenge.identifier, requester) else "no_account"
@@ -212,7 +189,11 @@ def resend(challenge: Challenge, *, requester: Requester, now: datetime | None =
     try:
         with transaction.atomic(durable=True):
             throttling.hit(buckets, now=now)
-            identity = Identity.objects.named(challenge.identifier).first()
+            identity = accounts.look_up(
+                challenge.identifier,
+                requester=requester,
+                with_profile=challenge.purpose == Challenge.Purpose.RECOVER,
+            )
             delivery = _message(challenge, _kind(challenge, identity, requester), now)
             outbox.post(delivery)
     except TooManyRequests as refusal:
@@ -444,12 +425,17 @@ def _complete(
         return refusal  # and the challenge stays spent
     if outcome.due is None:
         establish(outcome.sign_in)
+    if challenge.purpose == Challenge.Purpose.RECOVER:
+        recovery.after_recovery(outcome.sign_in, "account_recovered", requester=requester, now=now)
     return outcome
 
 
 def _admit(challenge: Challenge, proof: Proof, device: Totp | None, *, requester: Requester, now: datetime) -> Outcome:
     """Who is it, what did they prove, may they come in."""
-    admitted = accounts.admit(challenge, requester=requester, now=now)
+    if challenge.purpose == Challenge.Purpose.RECOVER:
+        admitted = recovery.admit(challenge)
+    else:
+        admitted = accounts.admit(challenge, requester=requester, now=now)
     sign_in = step_up.raised(challenge, admitted.user) or completion.begin(
         admitted.user, requester=requester, client_id=challenge.client_id, now=now
     )

@@ -17,9 +17,10 @@ class RecoveryCodeQuerySet(models.QuerySet["RecoveryCode"]):
         return self.filter(user=user, used_at=None)
 
     @sensitive_variables()
-    def matching(self, user: Any, code: str) -> RecoveryCode | None:
-        """The unused row of this code, or ``None``. The digest, 256 bits under a key, is compared by the database."""
-        return self.unused(user).filter(digest__in=derivation.recovery_digests(code, user_id=user.pk)).first()
+    def matching(self, code: str, *, user_id: object) -> RecoveryCode | None:
+        """The row of this code of this user, used or not, or ``None``. The digest, 256 bits under a key, is compared by
+        the database. One statement, the same for a ``user_id`` that nobody has."""
+        return self.filter(digest__in=derivation.recovery_digests(code, user_id=user_id)).first()
 
     def spend(self, row: RecoveryCode, *, now: datetime) -> bool:
         """Use a code up. True for exactly one of any number of parallel calls."""

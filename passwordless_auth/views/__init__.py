@@ -24,6 +24,7 @@ from .passkey import (
     RelatedOriginsView,
     SignalView,
 )
+from .recovery import RecoveryCodesView, RecoveryView
 from .report import ReportConfirmView, ReportView
 from .sign_in import LoginView, ResendView, WaitStatusView, WaitView
 from .step_up import ResumeView, StepUpView
@@ -49,6 +50,8 @@ __all__ = [
     "PasskeyOptionsView",
     "PasskeyVerifyView",
     "PasskeysView",
+    "RecoveryCodesView",
+    "RecoveryView",
     "RegisterOptionsView",
     "RegisterView",
     "RelatedOriginsView",

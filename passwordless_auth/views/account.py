@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from .. import sessions
 from ..conf import settings
-from ..flows import accounts, sign_out
+from ..flows import accounts, recovery, sign_out
 from ..identifiers import PUBLIC_ID
 from ..models import Identity, Profile, SignIn
-from .base import PageView, display_name, see_other
+from .base import PageView, display_name, recovered_context, see_other
 
 
 class AccountView(PageView):
@@ -25,7 +25,7 @@ class AccountView(PageView):
     for_recovered = True
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        identities = Identity.objects.filter(user=self.member).order_by("-is_primary", "pk")
+        identities = list(Identity.objects.filter(user=self.member).order_by("-is_primary", "pk"))
         sign_in = sessions.current(request)
         return self.page_response(
             display=display_name(request.user),
@@ -35,6 +35,8 @@ class AccountView(PageView):
             ],
             sign_in=sign_in.summary() if sign_in else None,
             passkeys="passkey" in settings.METHODS,
+            outlook=recovery.outlook(self.member, identities),
+            recovered=recovered_context(request),
         )
 
 

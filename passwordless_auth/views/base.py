@@ -39,7 +39,7 @@ from ..exceptions import (
 )
 from ..flows import accounts, completion
 from ..identifiers import PUBLIC_ID
-from ..models import Challenge, Level, SignIn
+from ..models import Challenge, Level, Passkey, SignIn
 from ..models.challenge import message_named
 from ..requester import BROWSER_COOKIE_AGE, Requester, browser_cookie_name, new_browser_key
 
@@ -137,6 +137,7 @@ class PageView(View):
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
+        sessions.show_recovered(request)
         self.requester = Requester.from_request(request)
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -278,6 +279,16 @@ class PageView(View):
 
 def is_recovered(request: HttpRequest) -> bool:
     return sessions.level_of(request) == Level.RECOVERED
+
+
+def recovered_context(request: HttpRequest) -> dict[str, bool] | None:
+    """What the pages that a recovered session may see tell it to do next: whether it has ``added`` its passkey, which
+    then only has to sign in, and whether there is any that ``can_sign_in``. ``None`` for all other sessions."""
+    if not is_recovered(request):
+        return None
+    here = (sessions.facts_of(request) or {}).get("sign_in")
+    enrolled_in = list(Passkey.objects.of(request.user).usable().values_list("enrolled_in", flat=True))
+    return {"added": here in enrolled_in, "can_sign_in": bool(enrolled_in)}
 
 
 def safe_next(url: str) -> str:

@@ -32,7 +32,7 @@ from ..identifiers import PUBLIC_ID, parse
 from ..methods import passkey as webauthn
 from ..models import Challenge, Level, Passkey, Profile, SignIn
 from ..requester import Requester
-from .base import STATUS, Action, PageView, after, destination, see_other
+from .base import STATUS, Action, PageView, after, destination, recovered_context, see_other
 
 
 class JsonView(PageView):
@@ -107,7 +107,8 @@ def session_of(request: HttpRequest) -> enrolment.Session:
         user=user,
         sign_in_id=facts["sign_in"],
         level=Level(facts["level"]),
-        created_at=facts["until"] - settings.SESSION_LIFETIME,
+        created_at=facts["created_at"],
+        auth_time=facts["auth_time"],
         strong_time=facts.get("strong_time", 0),
     )
 
@@ -343,6 +344,7 @@ class PasskeysView(PasskeyPageView):
             stopped=ChangesStopped.detail,
             step_up_url=step_up_to(Level.MULTI, reverse("passwordless_auth:passkeys")),
             account=accounts.name_of(self.member),
+            recovered=recovered_context(self.request),
             next=self.next_url(),
             notice=notice if notice in NOTICES else "",
         )

@@ -19,7 +19,17 @@ from ..exceptions import Expired, InvalidCode, PasswordlessError, TooManyRequest
 from ..flows import completion, sign_in
 from ..forms import CodeForm, IdentifierForm
 from ..models import Challenge, Delivery
-from .base import Action, PageView, destination, display_name, safe_next, see_other, step_up_url, with_next
+from .base import (
+    Action,
+    PageView,
+    destination,
+    display_name,
+    recovered_context,
+    safe_next,
+    see_other,
+    step_up_url,
+    with_next,
+)
 from .passkey import after_message
 
 
@@ -34,6 +44,8 @@ def start_again(challenge: Challenge) -> Action:
         url, fields = reverse("passwordless_auth:step_up"), {"action": "message"}
         if challenge.sign_in is not None and challenge.sign_in.pending_until is not None:
             fields["sign_in"] = challenge.sign_in.public_id
+    elif challenge.purpose == Challenge.Purpose.RECOVER:
+        url, fields = reverse("passwordless_auth:recovery"), {**fields, "action": "send"}
     fields["next"] = safe_next(challenge.next_url)
     return Action(_("Send a new message"), url, "post", fields, primary=True)
 
@@ -67,6 +79,7 @@ class LoginView(PageView):
             signed_in_as=display_name(user) if user.is_authenticated else "",
             continue_url=destination(self.next_url()),
             passkeys="passkey" in settings.METHODS,
+            recovered=recovered_context(self.request),
         )
 
     def actions_after(self, refusal: PasswordlessError) -> list[Action]:

@@ -62,7 +62,7 @@ def test_a_body_that_is_too_big_is_refused(browser):
 
 def test_a_length_that_is_no_number_is_no_error(rf):
     request = rf.get("/login/", CONTENT_LENGTH="many")
-    request.user = type("Visitor", (), {"is_authenticated": False})()
+    request.user, request.session = type("Visitor", (), {"is_authenticated": False})(), {}
 
     assert LoginView.as_view()(request).status_code == 200
 

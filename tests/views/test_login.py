@@ -20,7 +20,7 @@ def test_the_page_asks_for_one_thing(browser):
     assert "Sign in to Testserver" in page.words
     assert set(page.inputs) == {"csrfmiddlewaretoken", "identifier"}
     assert page.inputs["identifier"]["autocomplete"] == "username webauthn"  # browsers offer passkeys in it
-    assert page.next_steps == ["Testserver", "Send me the message"]
+    assert page.next_steps == ["Testserver", "Send me the message", "Lost your device?"]
 
 
 def test_the_form_leads_to_the_page_that_waits_and_remembers_where_the_person_was_going(browser):
