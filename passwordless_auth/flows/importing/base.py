@@ -71,6 +71,8 @@ class Shelf:
     kind: ClassVar[str]
     #: What the audit trail says of a row that was taken.
     event: ClassVar[str]
+    #: Of several rows of one person, which come first.
+    order: ClassVar[tuple[Any, ...]] = ("pk",)
 
     def __init__(self, rows: models.QuerySet[Any]) -> None:
         self.rows = rows
@@ -164,7 +166,7 @@ def _import_batch(
     shelf: Shelf, people: list[Any], *, source: str, dry_run: bool, now: datetime
 ) -> tuple[int, int, list[Skipped]]:
     with transaction.atomic():
-        rows = list(shelf.rows.filter(user_id__in=people).order_by("pk"))
+        rows = list(shelf.rows.filter(user_id__in=people).order_by(*shelf.order))
         known = _known(shelf, rows)
         fresh = [row for row in rows if str(row.pk) not in known]
         shelf.prepare(fresh, now=now)

@@ -144,6 +144,7 @@ class _Passkeys(PasskeyShelf):
             kept = row.data["credential"]
             attestation = webauthn.decode(kept["response"]["attestationObject"].rstrip("="))
             transports = kept["response"].get("transports")
+            attachment = kept.get("authenticatorAttachment")
             name = row.data.get("name") or ""
         except _UNREADABLE as error:
             raise Unfit("its credential can't be read") from error
@@ -154,6 +155,7 @@ class _Passkeys(PasskeyShelf):
             aaguid=attested.aaguid,
             sign_count=attested.sign_count,  # of its first day: allauth keeps no later one
             transports=transports,
+            is_security_key=attachment == "cross-platform",
             attestation_format=attested.attestation_format,
             backup_eligible=attested.backup_eligible,
             backed_up=attested.backed_up,

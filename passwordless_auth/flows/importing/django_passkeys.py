@@ -38,6 +38,7 @@ class _Passkeys(PasskeyShelf):
         # Neither counter nor backup flags are kept: both are learned when it is first used.
         return replace(
             read_credential_data(data),
+            is_security_key=row.platform == "Key",
             name=row.name,
             created_at=row.added_on,
             last_used_at=row.last_used,

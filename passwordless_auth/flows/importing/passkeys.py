@@ -19,6 +19,10 @@ from .base import Made, Shelf, Unfit
 
 #: WebAuthn Level 3 §5.8.4. Other packages keep what browsers sent, unchecked.
 _TRANSPORTS: Final = frozenset({"ble", "cable", "hybrid", "internal", "nfc", "smart-card", "usb"})
+#: What stands in where no transports were kept. SECURITY: as decoys look (derivation.decoy_passkey). A passkey without
+#: any, named for a typed address, would tell that the address has an account.
+_OF_DEVICE: Final = ("hybrid", "internal")
+_OF_KEY: Final = ("nfc", "usb")
 #: RSASSA-PKCS1-v1_5 with SHA-1: whoever finds collisions signs in (RFC 8812 §2).
 _BROKEN: Final = frozenset({-65535})
 
@@ -32,6 +36,7 @@ class Credential:
     aaguid: str = ""
     sign_count: int = 0
     transports: Any = None
+    is_security_key: bool = False
     attestation_format: str = "none"
     backup_eligible: bool | None = None
     backed_up: bool = False
@@ -108,7 +113,7 @@ def _passkey(credential: Credential, *, user_id: Any, now: datetime) -> Passkey:
         public_key=credential.public_key,
         algorithm=_algorithm_of(credential.public_key),
         sign_count=credential.sign_count,
-        transports=_transports(credential.transports),
+        transports=_transports(credential),
         aaguid=credential.aaguid,
         attestation_format=credential.attestation_format[:32],
         backup_eligible=credential.backup_eligible,
@@ -118,10 +123,10 @@ def _passkey(credential: Credential, *, user_id: Any, now: datetime) -> Passkey:
     )
 
 
-def _transports(given: Any) -> list[str]:
-    if not isinstance(given, list):
-        return []
-    return sorted({name for name in given if isinstance(name, str) and name in _TRANSPORTS})
+def _transports(credential: Credential) -> list[str]:
+    given = credential.transports if isinstance(credential.transports, list) else []
+    known = sorted({name for name in given if isinstance(name, str) and name in _TRANSPORTS})
+    return known or list(_OF_KEY if credential.is_security_key else _OF_DEVICE)
 
 
 def _algorithm_of(public_key: bytes) -> int:

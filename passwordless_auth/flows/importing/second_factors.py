@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db.models import F
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
@@ -18,15 +19,18 @@ from .base import Made, Shelf, Unfit
 
 
 class TotpShelf(Shelf):
-    """A table of authenticator apps. Who has set one up here keeps that one, and only that."""
+    """A table of authenticator apps. A person has one here: who has set it up keeps it; of several there, the one that
+    was used last is taken."""
 
     kind = "authenticator apps"
     event = "totp_imported"
+    order = (F("last_used_at").desc(nulls_last=True), "pk")
 
     def prepare(self, rows: Sequence[Any], *, now: datetime) -> None:
         people = {row.user_id for row in rows}
         self.now = now
-        self.have = set(Totp.objects.filter(user_id__in=people).values_list("user_id", flat=True))
+        enrolled = Totp.objects.exclude(confirmed=False, blocked_at=None)  # others were begun, and not finished
+        self.have = set(enrolled.filter(user_id__in=people).values_list("user_id", flat=True))
 
     @sensitive_variables()
     def totp(
@@ -54,6 +58,7 @@ class TotpShelf(Shelf):
             last_used_at=row.last_used_at,
         )
         made.set_key(key)
+        self.have.add(row.user_id)
         return [made]
 
 

@@ -1,0 +1,72 @@
+"""What the stories share: people of a host, an import, and the way in afterwards."""
+
+import io
+
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.core.management import call_command
+from django.test import TestCase, override_settings
+
+from passwordless_auth.models import Event, Identity, ImportedRow, Passkey, Profile, RecoveryCode, Totp
+from tests.conftest import Browser
+from tests.passkeys import ORIGIN, sign_in
+
+#: All that an import may write.
+OURS = (Event, Identity, ImportedRow, Passkey, Profile, RecoveryCode, Totp)
+PASSWORD = "a password of before"
+
+
+def imported(source, *arguments):
+    """Run the import. Returns its lines."""
+    out = io.StringIO()
+    call_command("passwordless_import", source, *arguments, stdout=out)
+    return out.getvalue().splitlines()
+
+
+def person(name="ada", **fields):
+    return User.objects.create_user(name, fields.pop("email", ""), PASSWORD, **fields)
+
+
+@override_settings(
+    PASSWORDLESS_AUTH_LIMIT_SENDS_PER_ADDRESS="",
+    PASSWORDLESS_AUTH_LIMIT_SENDS_PER_KNOWN_BROWSER="",
+    SESSION_COOKIE_SECURE=False,
+)
+class Stories(TestCase):
+    def setUp(self):
+        cache.clear()
+        self.browser = Browser()
+
+    def browser_of(self, user):
+        """A browser in which this person is signed in to the host, by a password."""
+        browser = Browser(HTTP_HOST="testserver")
+        browser.handler.enforce_csrf_checks = False
+        browser.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        return browser
+
+    def assert_signs_in(self, authenticator, user, **asked):
+        browser = Browser()
+        response = sign_in(browser, authenticator, **asked)
+        assert response.status_code == 200, response.content
+        assert browser.session["_auth_user_id"] == str(user.pk)
+        assert browser.who()["level"] == "phr"
+
+    def assert_refused(self, authenticator, code):
+        response = sign_in(Browser(), authenticator)
+        assert response.json()["error"] == code, response.content
+
+    def assert_dry_run_tells_the_same(self, source):
+        """It reports what the real one will, and writes nothing. Returns the lines of the real one."""
+        before = rows()
+        foretold = imported(source, "--dry-run")
+        assert rows() == before
+        done = imported(source)
+        assert foretold == [line.replace(": imported ", ": would import ") for line in done]
+        return done
+
+
+def rows():
+    return {model: list(model.objects.order_by("pk").values()) for model in OURS}
+
+
+__all__ = ["ORIGIN", "PASSWORD", "Stories", "imported", "person", "rows"]
