@@ -2,6 +2,7 @@
 
 import io
 from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
 
 import time_machine
 from django.contrib.auth.models import User
@@ -10,6 +11,7 @@ from django.core.management import call_command
 from django.test import TestCase, override_settings
 
 from passwordless_auth.models import Event, Identity, ImportedRow, Passkey, Profile, RecoveryCode, Totp
+from passwordless_auth.testing import outbox
 from tests.conftest import Browser
 from tests.passkeys import ORIGIN, sign_in
 
@@ -56,6 +58,20 @@ class Stories(TestCase):
         assert response.status_code == 200, response.content
         assert browser.session["_auth_user_id"] == str(user.pk)
         assert browser.who()["level"] == "phr"
+
+    def assert_signs_in_with_app(self, address, code, user):
+        """By a code in a message, and then the code of their authenticator app."""
+        browser = Browser()
+        browser.start(address)
+        waits = browser.submit("/login/wait/", {"code": outbox.last_code(address)})
+        assert waits.status_code == 303, waits.content
+        assert not browser.who()["authenticated"]
+        named = parse_qs(urlsplit(waits["Location"]).query)["sign_in"][0]
+        wrong = f"{(int(code) + 1) % 10**6:06}"
+        assert browser.submit("/login/step-up/", {"action": "totp", "code": wrong, "sign_in": named}).status_code == 400
+        browser.submit("/login/step-up/", {"action": "totp", "code": code, "sign_in": named})
+        assert browser.who()["level"] == "multi"
+        assert browser.session["_auth_user_id"] == str(user.pk)
 
     def assert_refused(self, authenticator, code):
         response = sign_in(Browser(), authenticator)

@@ -149,6 +149,13 @@ class FromAllauth(Stories):
         assert Profile.objects.get(user=ada.user).has_totp
         assert secret not in row.key_sealed
 
+    def test_who_had_an_app_there_is_asked_for_its_code_here(self):
+        ada = self.member()
+        secret = self.with_app(ada)
+        imported(SOURCE)
+
+        self.assert_signs_in_with_app("ada@example.com", code_of(secret), ada.user)
+
     def test_the_code_that_was_used_there_last_is_not_good_here(self):
         ada = self.member()
         self.with_app(ada)

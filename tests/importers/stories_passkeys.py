@@ -78,8 +78,8 @@ class FromDjangoPasskeys(Stories):
 
         page = self.browser.get("/account/passkeys/").content.decode()
 
-        assert page.count("On one device") == 1  # the one that was used
-        assert "Synced" not in page
+        assert page.count("one device only") == 1  # the one that was used
+        assert "your synced devices" not in page
 
     def test_it_signs_in_after_the_user_name_changed(self):
         ada = person()

@@ -13,7 +13,7 @@ from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from two_factor.plugins.phonenumber.models import PhoneDevice
 
-from passwordless_auth.models import Event, Profile, RecoveryCode, Totp
+from passwordless_auth.models import Event, Identity, Profile, RecoveryCode, Totp
 from tests.importers.people import Stories, imported, person, rows
 
 SOURCE = "django-two-factor-auth"
@@ -66,6 +66,41 @@ class FromDjangoTwoFactorAuth(Stories):
         assert theirs.key not in row.key_sealed
         assert Profile.objects.get(user=ada).has_totp
         assert Event.objects.get(kind="totp_imported").user_id == ada.pk
+
+    def test_who_had_an_app_there_is_asked_for_its_code_here(self):
+        ada = person(email="ada@example.com")
+        self.with_app(ada)
+        Identity.objects.update(origin="import")  # as passwordless_import_identities makes it
+        imported(SOURCE)
+
+        self.assert_signs_in_with_app("ada@example.com", f"{totp(TOTPDevice.objects.get().bin_key):06}", ada)
+
+    def test_addresses_that_nobody_has_proven_are_told_of(self):
+        self.with_app(person(email="ada@example.com"))
+        bob = person("bob", email="bob@example.com")
+        TOTPDevice.objects.create(user=bob, name="x")
+        TOTPDevice.objects.create(user=person("nobody"), name="x")
+        Identity.objects.filter(user=bob).update(origin="import")
+
+        lines = self.assert_dry_run_tells_the_same(SOURCE)
+
+        assert lines[0] == "authenticator apps: imported 3, already there 0, left out 0."
+        assert lines[1].startswith("authenticator apps: 1 people have an address that was neither proven nor imported.")
+        Identity.objects.update(proven_at=timezone.now())
+        assert "neither proven" not in "".join(imported(SOURCE))
+
+    def test_whoever_proves_such_an_address_first_gets_the_account_without_what_was_imported(self):
+        """Or who registered with somebody else's address before would keep a way in (Sudhodanan and Paverd 2022)."""
+        eve = person("eve", email="ada@example.com")
+        self.with_app(eve)
+        imported(SOURCE)
+        assert Totp.objects.exists()
+
+        self.browser.sign_in("ada@example.com")
+
+        assert not Totp.objects.exists()
+        assert imported(SOURCE)[0] == "authenticator apps: imported 0, already there 1, left out 0."
+        assert not Totp.objects.exists()
 
     def test_the_code_that_was_used_there_last_is_not_good_here(self):
         ada = person()

@@ -12,10 +12,13 @@ from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.db import IntegrityError, models, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from ...models import Event, Identity, ImportedRow, Passkey, Profile, RecoveryCode, Totp
+from ..accounts import email_field
 
 #: People whose rows are read, weighed and written in one transaction.
 BATCH: Final = 200
@@ -54,6 +57,8 @@ class Tally:
     imported: int = 0
     present: int = 0
     skipped: int = 0
+    #: People who have something of it, and an address that nobody has proven: see ``_unproven``.
+    unproven: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,8 @@ class Source:
 
     #: The distribution.
     name: ClassVar[str]
+    #: Whether it knows who has proven an address.
+    knows_addresses: ClassVar[bool] = False
 
     def shelves(self) -> list[Shelf]:
         """Its tables, in the order to take them. Raises Unavailable."""
@@ -137,6 +144,8 @@ def import_from(
         for people in _people(shelf):
             for skipped in _take(shelf, people, source=source.name, tally=tally, dry_run=dry_run, now=now):
                 tell(skipped)
+            if shelf.event and not source.knows_addresses:
+                tally.unproven += _unproven(people)
     return tallies
 
 
@@ -148,6 +157,17 @@ def _people(shelf: Shelf) -> Iterator[list[Any]]:
     while people:
         yield people
         people = list(owners.filter(user_id__gt=people[-1])[:BATCH])
+
+
+def _unproven(people: list[Any]) -> int:
+    """How many have an address in their user's row that was neither proven nor imported. Its first proof takes away
+    what is attached to the account (flows/accounts.py): whoever runs the import has to know."""
+    address = email_field()
+    if address is None:
+        return 0
+    safe = Identity.objects.filter(user=OuterRef("pk")).exclude(origin=Identity.Origin.HOST, proven_at=None)
+    users = get_user_model()._default_manager.filter(~Exists(safe), pk__in=people)
+    return users.exclude(**{address: ""}).count()
 
 
 def _take(shelf: Shelf, people: list[Any], *, source: str, tally: Tally, dry_run: bool, now: datetime) -> list[Skipped]:

@@ -29,6 +29,7 @@ _UNREADABLE: Final = (KeyError, TypeError, ValueError, AttributeError)
 
 class DjangoAllauth(Source):
     name = "django-allauth"
+    knows_addresses = True
 
     def shelves(self) -> list[Shelf]:
         addresses = table_of("account.EmailAddress")

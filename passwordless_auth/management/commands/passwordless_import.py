@@ -28,6 +28,11 @@ class Command(BaseCommand):
                 f"{kind}: {'would import' if dry_run else 'imported'} {tally.imported}, "
                 f"already there {tally.present}, left out {tally.skipped}."
             )
+            if tally.unproven:
+                self.stdout.write(
+                    f"{kind}: {tally.unproven} people have an address that was neither proven nor imported. Who proves "
+                    'it first takes the account over without these. See "Migrate from other packages".'
+                )
 
     def _tell(self, skipped: Skipped) -> None:
         address = f" {skipped.masked}" if skipped.masked else ""
