@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 #: The code alone on its line: digits, or the twenty letters that can't be confused, perhaps in groups.
 CODE_LINE = re.compile(r"[ \t]*((?:\d+|[BCDFGHJKLMNPQRSTVWXZ]+)(?:[ -](?:\d+|[BCDFGHJKLMNPQRSTVWXZ]+))*)[ \t]*")
-LINK = re.compile(r"https?://[^\s\"'<>]+/login/link/[^\s\"'<>]+")
+LINK = re.compile(r"https?://[^\s\"'<>]+/login/(?:link|report)/[^\s\"'<>]+")
 #: Elements that have no end tag.
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
@@ -28,7 +28,7 @@ def code_in(text: str, html: str) -> str | None:
 
 
 def link_in(text: str, html: str) -> str | None:
-    """The magic link: from the text, or else from the HTML part."""
+    """The magic link, or "this wasn't me": from the text, or else from the HTML part."""
     found = LINK.search(text)
     if found:
         return found[0]
