@@ -121,6 +121,13 @@ class NoLink(WrongBrowser):
     detail = _("Please open the link in the message once more. Your browser must accept cookies for it.")
 
 
+class NoAccess(PasswordlessError):
+    """Signed in, but this page is for others: the admin, for who is no member of staff."""
+
+    code = "no_access"
+    detail = _("You are signed in, but this part of the site is for the people who run it.")
+
+
 class StalePage(PasswordlessError):
     """A form without the token of this session: its page is older than the last sign-in or sign-out, or is not ours."""
 
@@ -229,3 +236,9 @@ class OutOfReach(StepUpRequired):
         "This account asks for a passkey or an authenticator app, and has none that works. Use a recovery code, or ask "
         "the people who run this site."
     )
+
+
+class RecoveredSession(StepUpRequired):
+    """A recovery opened this session: it may add a passkey, and little else."""
+
+    detail = _("You have recovered your account. Add a passkey first, and sign in with it: then you may come here.")

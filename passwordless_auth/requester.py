@@ -76,6 +76,18 @@ class Requester:
         return network_of(self.ip)
 
 
+@dataclass(frozen=True)
+class Operator:
+    """Who acts on somebody else's account, and why: an administrator. ``name`` is for the log, without an address."""
+
+    name: str
+    reason: str
+
+    def facts(self) -> dict[str, str]:
+        """What an event keeps of it."""
+        return {"operator": self.name[:150], "reason": self.reason[:500]}
+
+
 def new_browser_key() -> str:
     return secrets.token_urlsafe(32)
 

@@ -1,15 +1,23 @@
+"""Rows that tell what happened, read-only and masked: enough to answer "I got no mail", and to see an attack coming."""
+
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.formats import localize
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from ..exceptions import InvalidIdentifier
 from ..identifiers import parse
-from ..models import Challenge, Delivery, Event, Identity, SignIn
+from ..models import Challenge, Event, Identity, Passkey, Proof, SignIn, Totp
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]  # generic for the type checker only
@@ -35,7 +43,14 @@ class ReadOnlyAdmin(ModelAdmin):
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         """SECURITY: only what the page offers as a filter. Otherwise ``?canonical__startswith=`` would spell out what
         the page masks, letter by letter."""
-        return lookup.partition("__")[0] in self.list_filter
+        return lookup.partition("__")[0] in set(self._names_of_filters())
+
+    def _names_of_filters(self) -> Iterator[str]:
+        for each in self.list_filter:
+            if isinstance(each, str):
+                yield each
+            elif isinstance(each, type) and issubclass(each, admin.SimpleListFilter):
+                yield str(each.parameter_name)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -53,7 +68,41 @@ class ReadOnlyAdmin(ModelAdmin):
         return queryset.filter(canonical=canonical)
 
 
-@admin.register(Challenge)
+class OfPersonAdmin(ReadOnlyAdmin):
+    """Rows that hold no address, but whose owner has some."""
+
+    list_select_related = ("user",)
+
+    def with_address(self, queryset: QuerySet[Any], canonical: str) -> QuerySet[Any]:
+        return queryset.filter(user__in=Identity.objects.filter(canonical=canonical).values("user"))
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Sign-ins by how far they came."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("live", _("has a session")),
+            ("pending", _("waits for another step")),
+            ("given_up", _("never got the other step")),
+            ("ended", _("ended")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        now = timezone.now()
+        alive = queryset.filter(ended_at=None)
+        states = {
+            "live": alive.filter(pending_until=None),
+            "pending": alive.filter(pending_until__gt=now),
+            "given_up": alive.filter(pending_until__lte=now),
+            "ended": queryset.exclude(ended_at=None),
+        }
+        return states.get(self.value() or "", queryset)
+
+
 class ChallengeAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "masked", "purpose", "state", "tries", "browser", "ip", "expires_at")
     list_filter = ("state", "purpose", "created_at")
@@ -88,7 +137,6 @@ class ChallengeAdmin(ReadOnlyAdmin):
         return " · ".join(filter(None, (row.asker["browser"], row.asker["os"])))
 
 
-@admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "masked", "kind", "channel", "state", "attempts", "handed_over_at", "error")
     list_filter = ("state", "kind", "channel", "created_at")
@@ -114,11 +162,9 @@ class DeliveryAdmin(ReadOnlyAdmin):
     )
 
 
-@admin.register(SignIn)
-class SignInAdmin(ReadOnlyAdmin):
+class SignInAdmin(OfPersonAdmin):
     list_display = ("created_at", "user", "level", "methods", "browser", "ip", "last_seen_at", "ended_at", "end_reason")
-    list_filter = ("level", "end_reason", "created_at")
-    list_select_related = ("user",)
+    list_filter = (StateFilter, "level", "end_reason", "created_at")
     search_fields = ("public_id__exact",)
     search_help_text = _("A whole e-mail address, or a public id")
     ordering = ("-pk",)
@@ -126,13 +172,14 @@ class SignInAdmin(ReadOnlyAdmin):
         "public_id",
         "user",
         "level",
-        "methods",
+        "proven_by",
         "auth_time",
         "client_id",
         "browser",
         "ip",
         "user_agent",
         "created_at",
+        "pending_until",
         "last_seen_at",
         "ended_at",
         "end_reason",
@@ -146,11 +193,27 @@ class SignInAdmin(ReadOnlyAdmin):
     def methods(self, row: SignIn) -> str:
         return ", ".join(row.methods)
 
-    def with_address(self, queryset: QuerySet[Any], canonical: str) -> QuerySet[Any]:
-        return queryset.filter(user__in=Identity.objects.filter(canonical=canonical).values("user"))
+    @admin.display(description=_("proofs"))
+    def proven_by(self, row: SignIn) -> SafeString:
+        """Each proof: when, by which method, by which authenticator."""
+        proofs = row.all_proofs()
+        used = {proof.authenticator for proof in proofs} - {""}
+        names: dict[str, str] = {}
+        for model in (Passkey, Totp):
+            names |= model.objects.filter(public_id__in=used).values_list("public_id", "name") if used else ()
+        return format_html_join(
+            SafeString("<br>"),
+            "{}",
+            ((_in_words(proof, names.get(proof.authenticator, "")),) for proof in proofs),
+        )
 
 
-@admin.register(Identity)
+def _in_words(proof: Proof, name: str) -> str:
+    at = localize(timezone.localtime(datetime.fromtimestamp(proof.at, UTC)))
+    which = f"“{name}” ({proof.authenticator})" if name else proof.authenticator
+    return " · ".join(filter(None, (at, proof.method, which)))
+
+
 class IdentityAdmin(ReadOnlyAdmin):
     list_display = ("masked", "user", "kind", "is_primary", "origin", "proven_at", "created_at")
     list_filter = ("kind", "origin", "is_primary")
@@ -171,15 +234,14 @@ class IdentityAdmin(ReadOnlyAdmin):
     )
 
 
-@admin.register(Event)
-class EventAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "kind", "user", "masked", "ip", "data")
+class EventAdmin(OfPersonAdmin):
+    list_display = ("created_at", "kind", "user", "masked", "ip", "details")
     list_filter = ("kind", "created_at")
-    list_select_related = ("user",)
     search_fields = ("kind__startswith",)
     search_help_text = _("A whole e-mail address, or a kind of event")
     ordering = ("-pk",)
-    fields = ("kind", "user", "masked", "ip", "user_agent", "data", "created_at")
+    fields = ("kind", "user", "masked", "ip", "user_agent", "details", "created_at")
 
-    def with_address(self, queryset: QuerySet[Any], canonical: str) -> QuerySet[Any]:
-        return queryset.filter(user__in=Identity.objects.filter(canonical=canonical).values("user"))
+    @admin.display(description=_("details"))
+    def details(self, row: Event) -> SafeString:
+        return format_html_join(SafeString("<br>"), "{}: {}", ((name, value) for name, value in row.data.items()))

@@ -30,7 +30,7 @@ from ..exceptions import (
 from ..methods import passkey as webauthn
 from ..models import Challenge, Identity, Level, Passkey, Profile, SignIn, Totp
 from ..models.event import announce, record
-from ..requester import Requester, describe
+from ..requester import Operator, Requester, describe
 from . import accounts, notices, passkey
 
 #: Seconds after a sign-in by link or code within which it may add the account's first passkey.
@@ -322,16 +322,32 @@ def block(session: Session, public_id: str, *, requester: Requester, now: dateti
     return row
 
 
-def after_block(row: Passkey, *, requester: Requester, sign_in_id: int | None = None, now: datetime) -> None:
+def after_block(
+    row: Passkey,
+    *,
+    requester: Requester,
+    sign_in_id: int | None = None,
+    operator: Operator | None = None,
+    now: datetime,
+) -> None:
     """What follows from a block, whoever did it: its sessions end, its owner is told. Inside the transaction."""
-    enforce_block(row, requester=requester, now=now)
-    notices.tell(row.user, "passkey_blocked", passkey=row, requester=requester, sign_in_id=sign_in_id, now=now)
+    enforce_block(row, requester=requester, operator=operator, now=now)
+    notices.tell(
+        row.user,
+        "passkey_blocked",
+        passkey=row,
+        requester=requester,
+        sign_in_id=sign_in_id,
+        operator=operator,
+        now=now,
+    )
 
 
-def enforce_block(row: Passkey, *, requester: Requester, now: datetime) -> None:
+def enforce_block(row: Passkey, *, requester: Requester, operator: Operator | None = None, now: datetime) -> None:
     """End what a blocked passkey opened, and tell the log and the receivers; not its owner."""
     sessions.end(made_by(row), reason="passkey_blocked", now=now)
-    record("passkey_blocked", user=row.user, requester=requester, now=now, passkey=row.public_id)
+    by = operator.facts() if operator else {}
+    record("passkey_blocked", user=row.user, requester=requester, now=now, passkey=row.public_id, **by)
     _send(signals.authenticator_blocked, row)
 
 
@@ -347,9 +363,26 @@ def unblock(session: Session, public_id: str, *, requester: Requester, now: date
     return row
 
 
-def after_unblock(row: Passkey, *, requester: Requester, sign_in_id: int | None = None, now: datetime) -> None:
-    record("passkey_unblocked", user=row.user, requester=requester, now=now, passkey=row.public_id)
-    notices.tell(row.user, "passkey_unblocked", passkey=row, requester=requester, sign_in_id=sign_in_id, now=now)
+def after_unblock(
+    row: Passkey,
+    *,
+    requester: Requester,
+    sign_in_id: int | None = None,
+    operator: Operator | None = None,
+    now: datetime,
+) -> None:
+    """What follows when a passkey works again, whoever did it. Inside the transaction."""
+    by = operator.facts() if operator else {}
+    record("passkey_unblocked", user=row.user, requester=requester, now=now, passkey=row.public_id, **by)
+    notices.tell(
+        row.user,
+        "passkey_unblocked",
+        passkey=row,
+        requester=requester,
+        sign_in_id=sign_in_id,
+        operator=operator,
+        now=now,
+    )
 
 
 def remove(session: Session, public_id: str, *, requester: Requester, now: datetime | None = None) -> Passkey:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from .. import outbox
 from ..conf import settings
 from ..models import Challenge, Delivery, Identity, Passkey, Profile
-from ..requester import Requester
+from ..requester import Operator, Requester
 
 #: Seconds that a notice is tried to be sent.
 LIFETIME: Final = 86400
@@ -22,6 +22,7 @@ def tell(
     now: datetime,
     passkey: Passkey | None = None,
     sign_in_id: int | None = None,
+    operator: Operator | None = None,
     undoable: bool = True,
     **facts: Any,
 ) -> Challenge | None:
@@ -30,8 +31,9 @@ def tell(
 
     All share one link, "this wasn't me", which works for ``REPORT_LIFETIME``: the returned challenge (purpose
     ``report``), whose ``params`` say what it would undo: ``kind``, ``passkey`` (public id) and ``sign_in`` (pk of the
-    session that made the change), beside ``facts`` for the templates. ``undoable=False``: the notice has no
-    link. ``None`` when there is no proven address.
+    session that made the change), beside ``facts`` for the templates. ``operator``: an administrator made it; the
+    owner is told so, and neither who, nor from where, nor why. ``undoable=False``: the notice has no link. ``None``
+    when there is no proven address.
     """
     identities = list(
         Identity.objects.filter(user=user)
@@ -44,6 +46,8 @@ def tell(
     first = identities[0]
     expires_at = now + timedelta(seconds=settings.REPORT_LIFETIME)
     params = {**facts, "kind": kind, "sign_in": sign_in_id}
+    if operator is not None:
+        requester, params["by_operator"] = Requester(), True
     if passkey is not None:
         params |= {"passkey": passkey.public_id, "name": passkey.name}
     challenge = Challenge.objects.create(

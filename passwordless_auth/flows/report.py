@@ -121,6 +121,9 @@ def _behind(challenge: Challenge) -> tuple[list[Passkey], list[SignIn]]:
     passkeys = list(Passkey.objects.filter(user=challenge.user))
     sign_ins = list(SignIn.objects.filter(user=challenge.user))
     bad_passkeys = {challenge.params.get("passkey")} if refuses_passkey(challenge) else set()
+    if challenge.params.get("kind") == "factors_reset":
+        # SECURITY: who talked an administrator into it had nothing to add a passkey with but that.
+        bad_passkeys |= {row.public_id for row in passkeys if row.created_at >= challenge.created_at}
     bad_sign_ins = {challenge.params.get("sign_in")} - {None}
     found = -1
     while found != len(bad_passkeys) + len(bad_sign_ins):

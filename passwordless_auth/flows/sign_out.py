@@ -20,13 +20,13 @@ def end_others(user: Any, *, keep: SignIn | None) -> int:
     return sessions.end(others.exclude(pk=keep.pk) if keep else others, reason="ended_by_user")
 
 
-def end_everywhere(user: Any) -> int:
+def end_everywhere(user: Any, *, reason: str = "everywhere") -> int:
     """End every session of this user, those that other code made included, and cancel what is on its way.
 
     Django compares a session with a hash of the password field at every request. Where the password is unusable, a
     new unusable one changes that hash; a usable password is the user's own and is left alone.
     """
     accounts.cancel_challenges(user)  # first: see accounts.cut_off
-    ended = sessions.end(SignIn.objects.begun().filter(user=user), reason="everywhere")
+    ended = sessions.end(SignIn.objects.begun().filter(user=user), reason=reason)
     sessions.renew_hash(user)
     return ended

@@ -50,6 +50,7 @@ class ReportConfirmView(LinkPageView):
             asker=challenge.asker,
             asked_at=challenge.created_at,
             blocks=report.refuses_passkey(challenge),
+            by_operator=challenge.params.get("by_operator", False),
             hours=settings.FREEZE_LIFETIME // 3600,
             again=request.GET.get("again") == "1",
             **self._done(challenge),
@@ -93,7 +94,9 @@ class ReportConfirmView(LinkPageView):
             "done_at": challenge.ended_at,
             "undone": challenge.params.get("undone", {}),
             "frozen_until": Profile.objects.of(user).frozen_until,
-            "has_password": challenge.params.get("sign_in") is None and user.has_usable_password(),
+            "has_password": not challenge.params.get("by_operator")
+            and challenge.params.get("sign_in") is None
+            and user.has_usable_password(),
             "signed_in": self.request.user.is_authenticated,
             "sessions_url": reverse("passwordless_auth:sessions"),
             "login_url": with_next(reverse("passwordless_auth:login"), reverse("passwordless_auth:passkeys")),
