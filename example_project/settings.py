@@ -130,7 +130,7 @@ INSTALLED_APPS = [
     "example_project",  # before passwordless_auth: its passwordless_auth/base.html adds to the one of the package
     "example_project.inbox",
     *INSTALLED_APPS,
-    "django.contrib.admin",
+    "passwordless_auth.admin.apps.PasswordlessAdminConfig",  # django.contrib.admin, behind our sign-in
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",

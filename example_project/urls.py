@@ -10,7 +10,6 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("members/", views.members, name="members"),
     path("members/recent/", views.recent, name="recent"),
-    path("admin/login/", views.admin_login),
     path("admin/", admin.site.urls),
     path("language/", include("django.conf.urls.i18n")),
 ]

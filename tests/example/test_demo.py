@@ -81,7 +81,7 @@ def test_other_people_do_not_come_to_the_admin(site):
     page = visitor.get("/admin/")
 
     assert page.status == 403
-    assert "This page is not for you" in page.text
+    assert "This is not for you" in page.text
 
 
 def test_an_address_that_leads_nowhere_says_so_in_the_look_of_the_site(site):
