@@ -204,5 +204,5 @@ def set_minimum_level(
 
 def _lock(user: Any) -> Profile:
     """The account's profile, which its other changes wait for: see ``enrolment.require_another_way_in``."""
-    Profile.objects.of(user)
-    return Profile.objects.select_for_update().get(user=user)
+    profile, _made = Profile.objects.select_for_update().get_or_create(user=user)
+    return profile
