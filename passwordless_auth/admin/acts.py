@@ -25,10 +25,11 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from .. import sessions
 from ..conf import settings
+from ..decorators import to_step_up
 from ..exceptions import LastWayIn
 from ..flows import operator
 from ..flows.operator import WayIn
-from ..models import Passkey, Profile
+from ..models import Level, Passkey, Profile
 from ..requester import Operator, Requester
 from ..views.base import safe_next
 
@@ -121,8 +122,7 @@ class WithActs(ModelAdmin):
             self.message_user(request, _("Nothing was chosen, or it is gone."), messages.WARNING)
             return HttpResponseRedirect(back)
         if act.opens and not recently_proven(request):
-            here = {"next": request.get_full_path()}
-            return HttpResponseRedirect(f"{reverse('passwordless_auth:step_up')}?{urlencode(here)}")
+            return to_step_up(request, Level.SINGLE)
         allowed = [row for row in rows if operator.may_act_on(request.user, user_of(row))]
         form = ReasonForm(request.POST if request.method == "POST" else None)
         if allowed and form.is_valid() and self._done(request, act, allowed, form):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 from .. import policies, sessions
+from ..decorators import to_step_up
 from ..exceptions import NoAccess, PasswordlessError, RecoveredSession
 from ..models import Level
 from ..views import LogoutView
@@ -55,6 +57,26 @@ class PasswordlessAdminMixin(Site):
             setattr(request, _NEEDED, needed)
         return max(needed, self.minimum_level, key=lambda level: level.rank)
 
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """As Django's. A form that somebody sends whose session has become too weak meanwhile is kept, and comes back
+        after the step-up."""
+        guarded = super().admin_view(view, cacheable)
+
+        def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if request.method == "POST" and self.is_too_weak(request):
+                return to_step_up(request, self.level_needed(request))
+            return guarded(request, *args, **kwargs)
+
+        return update_wrapper(inner, guarded)
+
+    def is_too_weak(self, request: HttpRequest) -> bool:
+        """Whether it is the level alone that keeps this person out."""
+        return (
+            super().has_permission(request)
+            and not self.reaches_level(request)
+            and sessions.level_of(request) != Level.RECOVERED
+        )
+
     @method_decorator(never_cache)
     @login_not_required
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -91,7 +113,7 @@ class DoorView(PageView):
             raise NoAccess
         if sessions.level_of(request) == Level.RECOVERED:
             raise RecoveredSession
-        query = {"level": str(site.level_needed(request)), "next": there}
+        query = {"next": there, "level": str(site.level_needed(request))}
         return see_other(f"{reverse('passwordless_auth:step_up')}?{urlencode(query)}")
 
     def actions_after(self, refusal: PasswordlessError) -> list[Action]:

@@ -61,7 +61,7 @@ def way_in(user: Any, *, without: Collection[Any] = ()) -> WayIn:
         return WayIn.PASSKEY
     if not has_address(user):
         return WayIn.NONE
-    has_app = "totp" in settings.METHODS and Totp.objects.filter(user=user, confirmed=True).exists()
+    has_app = "totp" in settings.METHODS and Totp.objects.usable(user).exists()
     reached = Level.MULTI if has_app else Level.SINGLE
     return WayIn.ADDRESS if reached.meets(policies.current().needs(user)) else WayIn.LINK
 
@@ -130,7 +130,7 @@ def reset_factors(user: Any, *, operator: Operator, requester: Requester, now: d
         codes, _by_model = RecoveryCode.objects.filter(user=user).delete()
         for row in (*passkeys, *apps):
             _delete(row, user)
-        Profile.objects.filter(user=user).update(has_totp=False, passkey_offer_declined_at=None)
+        Profile.objects.filter(user=user).update(passkey_offer_declined_at=None)
         sessions.end(SignIn.objects.filter(user=user, ended_at=None), reason="factors_reset", now=now)
         sessions.renew_hash(user)
         record(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-import segno
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -37,6 +36,8 @@ def seconds_left(challenge: Challenge) -> int:
 def qr_code(url: str) -> SafeString:
     """An inline SVG. Dark modules on light in every color scheme, and four modules of quiet zone around them, or many
     cameras see no code (ISO/IEC 18004)."""
+    import segno
+
     drawn = segno.make(url, error="m", micro=False).svg_inline(
         border=4, dark="#000", light="#fff", omitsize=True, svgclass="pa-qr", lineclass=None, title=_("QR code")
     )

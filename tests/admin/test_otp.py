@@ -68,7 +68,7 @@ def test_a_passkey_of_another_person_verifies_nobody(root, ada):
 def test_both_together_lead_through_our_door(root, ada, settings):
     settings.PASSWORDLESS_AUTH_LEVEL_FOR_STAFF = "single"
     assert led_to(Client(), "/both/")[0] == "/login/?next=/both/"
-    assert led_to(signed_in_client(root, "single"), "/both/")[0] == "/login/step-up/?level=multi&next=%2Fboth%2F"
+    assert led_to(signed_in_client(root, "single"), "/both/")[0] == "/login/step-up/?next=%2Fboth%2F&level=multi"
     assert led_to(signed_in_client(root, "multi"), "/both/")[1].status_code == 200
     assert Page(led_to(signed_in_client(ada, "phr"), "/both/")[1]).code == "no_access"
 

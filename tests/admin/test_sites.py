@@ -1,22 +1,25 @@
 """Who comes in to the admin, and where the others are led."""
 
+import re
+
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from passwordless_auth.admin.sites import PasswordlessAdminSite
-from passwordless_auth.models import Passkey, Profile, SignIn
+from passwordless_auth.models import Event, Passkey, Profile, SignIn
 from passwordless_auth.testing import outbox, signed_in_client
 from passwordless_auth.testing.authenticator import Authenticator
 from passwordless_auth.testing.factories import PasskeyFactory
 from tests.conftest import Browser
+from tests.passkeys import ORIGIN, send
 from tests.passkeys import sign_in as sign_in_by_passkey
 from tests.views.pages import Page
 
 pytestmark = pytest.mark.django_db
 
-STEP_UP = "/login/step-up/?level={}&next=%2Fours%2F"
+STEP_UP = "/login/step-up/?next=%2Fours%2F&level={}"
 
 
 def led_to(client, path="/ours/"):
@@ -214,6 +217,48 @@ def test_a_passkey_opens_it_over_http(root, settings, browser):
 
     assert answer.json() == {"next": "/ours/"}
     assert browser.get("/ours/").status_code == 200
+
+
+def test_a_form_that_met_a_faded_level_comes_back_after_the_step_up(root, ada, clock, settings):
+    settings.PASSWORDLESS_AUTH_LEVEL_FOR_STAFF = "phr"
+    settings.PASSWORDLESS_AUTH_SESSION_IDLE = 7 * 86400
+    authenticator = Authenticator()
+    PasskeyFactory(user=root, authenticator=authenticator)
+    browser = Browser()
+    sign_in_by_passkey(browser, authenticator)
+    laptop = PasskeyFactory(user=ada, name="Laptop")
+    act = f"/ours/passwordless_auth/passkey/acts/block/?id={laptop.pk}"
+    assert browser.get(act).status_code == 200
+    clock.shift(86401)
+
+    answer = browser.submit(act, {"reason": "stolen"})
+    assert answer.url.startswith("/login/step-up/?next=%2Flogin%2Fstep-up%2Fresume%2F")
+    assert not Passkey.objects.get(pk=laptop.pk).is_blocked
+    here = re.search(r"next=([^&]+)", answer.url)[1]
+    options = send(browser, "/login/passkey/options/", {"step_up": True})
+    asserted = authenticator.get(options.json(), origin=ORIGIN)
+    verified = send(browser, f"/login/passkey/verify/?step_up=1&next={here}", asserted)
+    page = Page(browser.get(verified.json()["next"]))
+
+    assert page.name == "resume"
+    (form,) = [form for form in page.forms if "reason" in form.fields]
+    assert form.action.endswith(act) or form.action == act
+    assert browser.post(act, form.fields).status_code == 302
+    assert Passkey.objects.get(pk=laptop.pk).is_blocked
+    assert Event.objects.get(kind="passkey_blocked").data["reason"] == "stolen"
+
+
+def test_a_form_of_another_site_is_not_kept(root, ada, clock, settings):
+    settings.PASSWORDLESS_AUTH_LEVEL_FOR_STAFF = "phr"
+    settings.PASSWORDLESS_AUTH_SESSION_IDLE = 7 * 86400
+    browser = Browser()
+    browser.cookies.update(signed_in_client(root, "phr").cookies)
+    clock.shift(86401)
+
+    answer = browser.post(f"/ours/auth/user/acts/end-sessions/?id={ada.pk}", {"reason": "x"})
+
+    assert answer.status_code == 403
+    assert "_passwordless_auth_form" not in browser.session
 
 
 def test_the_admin_asks_for_little_more_than_djangos(root, django_assert_num_queries):

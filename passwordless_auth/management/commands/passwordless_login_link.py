@@ -31,7 +31,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--reset-factors",
             action="store_true",
-            help="first delete the person's passkeys, authenticator app and recovery codes, and end all their sessions; "
+            help="first delete the person's passkeys, authenticator app and recovery codes, and end their sessions; "
             "every proven address is told",
         )
 
