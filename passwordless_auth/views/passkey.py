@@ -18,6 +18,7 @@ from django.views.generic.base import View
 
 from .. import sessions
 from ..conf import settings
+from ..decorators import to_step_up
 from ..exceptions import (
     ChangesStopped,
     InvalidIdentifier,
@@ -309,16 +310,11 @@ class PasskeyPageView(PageView):
 
     def refuse(self, refusal: PasswordlessError) -> HttpResponseBase:
         if isinstance(refusal, StepUpRequired) and not isinstance(refusal, ChangesStopped):
-            back = self.request.get_full_path() if self.request.method == "GET" else self.request.path
-            return see_other(step_up_to(Level.MULTI, back))
+            return to_step_up(self.request, Level.MULTI)
         return super().refuse(refusal)
 
     def actions_after(self, refusal: PasswordlessError) -> list[Action]:
         return [Action(_("Back to your passkeys"), reverse("passwordless_auth:passkeys"), primary=True)]
-
-
-def step_up_to(level: Level, next_url: str) -> str:
-    return f"{reverse('passwordless_auth:step_up')}?{urlencode({'level': level, 'next': next_url})}"
 
 
 class PasskeysView(PasskeyPageView):
@@ -342,7 +338,6 @@ class PasskeysView(PasskeyPageView):
             add=self._add_state(session, rows),
             may_change=enrolment.is_strong(session),
             stopped=ChangesStopped.detail,
-            step_up_url=step_up_to(Level.MULTI, reverse("passwordless_auth:passkeys")),
             account=accounts.name_of(self.member),
             recovered=recovered_context(self.request),
             next=self.next_url(),

@@ -1,5 +1,7 @@
 """Virtual authenticators: what a person's device does, by the DevTools protocol's WebAuthn domain."""
 
+import time
+
 from playwright.sync_api import Page
 
 #: The AAGUID of Google Password Manager, a name that pages can show.
@@ -20,8 +22,8 @@ DEVICE = {
 
 
 class VirtualAuthenticator:
-    """One authenticator of one window. It answers each request at once, the offer in a field as well, until its person
-    ``looks_away()``."""
+    """One authenticator of one window. It answers each request at once, the offer in a field as well, unless its person
+    ``looks_away()``: then a request waits, and goes on waiting."""
 
     def __init__(self, page: Page, **options: object) -> None:
         self._devtools = page.context.new_cdp_session(page)
@@ -34,6 +36,13 @@ class VirtualAuthenticator:
     def credentials(self) -> list[dict]:
         return self._send("getCredentials", authenticatorId=self.id)["credentials"]
 
+    def forgets_all(self) -> None:
+        """Wait until it holds no passkey any more: signals reach it a moment after the page has sent them."""
+        end = time.monotonic() + 15
+        while held := self.credentials():
+            assert time.monotonic() < end, held
+            time.sleep(0.05)
+
     def take_over(self, credential: dict) -> None:
         """Hold a passkey that another authenticator made."""
         self._send("addCredential", authenticatorId=self.id, credential=credential)
@@ -45,7 +54,7 @@ class VirtualAuthenticator:
         self._send("setAutomaticPresenceSimulation", authenticatorId=self.id, enabled=True)
 
     def looks_away(self) -> None:
-        """Requests wait from now on."""
+        """Leave requests alone from now on."""
         self._send("setAutomaticPresenceSimulation", authenticatorId=self.id, enabled=False)
 
     def recognises(self, person: bool = True) -> None:

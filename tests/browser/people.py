@@ -16,6 +16,8 @@ expect.set_options(timeout=15_000)
 
 #: The signs of a page that has failed to load something, among what Chromium writes to the console.
 _FAILED = "Failed to load resource"
+#: What scripts of ours ask, and may well be refused.
+_ASKED = re.compile(r"/(passkey|passkeys)/(options|verify|register)/")
 
 
 @dataclass
@@ -68,6 +70,8 @@ class Person:
             return
         if message.text.startswith(_FAILED) and message.page and message.location["url"] == message.page.url:
             return  # the page itself, which may well be one that says no
+        if message.text.startswith(_FAILED) and _ASKED.search(message.location["url"]):
+            return
         self.noticed.console.append(f"{message.type}: {message.text} ({message.location['url']})")
 
     def _failed(self, error: WebError) -> None:

@@ -49,12 +49,15 @@ function request(work) {
 // -- What the person is told
 
 function say(root, error) {
-  const { cancelled, already, failed } = root.dataset;
+  const { cancelled = "", already, failed } = root.dataset;
   const quiet = !error || error.name === "NotAllowedError" || error.name === "AbortError";
-  const text = error?.answer?.detail || (error?.name === "InvalidStateError" ? already : failed);
-  root.querySelector("[data-passkey-error]").hidden = quiet;
-  root.querySelector("[data-passkey-error] span").textContent = quiet ? "" : text;
-  root.querySelector("[data-passkey-said]").textContent = error?.name === "NotAllowedError" ? cancelled : "";
+  const [place, said] = ["error", "said"].map((name) => root.querySelector(`[data-passkey-${name}]`));
+  const text = error?.answer?.detail || (error?.name === "InvalidStateError" && already) || failed || error?.message;
+  if (place) {
+    (place.querySelector("span") ?? place).textContent = quiet ? "" : text;
+    place.hidden = quiet;
+  }
+  if (said) said.textContent = error?.name === "NotAllowedError" ? cancelled : "";
 }
 
 async function attempt(root, action) {
