@@ -10,7 +10,7 @@ from django.core.cache import cache
 from django.core.management import call_command
 from django.test import TestCase, override_settings
 
-from passwordless_auth.models import Event, Identity, ImportedRow, Passkey, Profile, RecoveryCode, Totp
+from passwordless_auth.models import Event, Identity, ImportedRow, Passkey, Profile, RecoveryCode, SignIn, Totp
 from passwordless_auth.testing import outbox
 from tests.conftest import Browser
 from tests.passkeys import ORIGIN, sign_in
@@ -73,6 +73,20 @@ class Stories(TestCase):
         assert browser.who()["level"] == "multi"
         assert browser.session["_auth_user_id"] == str(user.pk)
 
+    def assert_recovers_once(self, address, code, user):
+        """The paper of before opens the account here, to add a passkey, one time."""
+        browser = Browser()
+        response = browser.submit("/login/recovery/", {"identifier": address, "code": code})
+        assert response.status_code == 303, response.content
+        assert browser.who()["level"] == "recovered"
+        assert SignIn.objects.latest("pk").user_id == user.pk
+        self.assert_does_not_recover(address, code)
+
+    def assert_does_not_recover(self, address, code):
+        response = Browser().submit("/login/recovery/", {"identifier": address, "code": code})
+        assert response.status_code == 400
+        assert 'data-code="invalid_code"' in response.content.decode()
+
     def assert_refused(self, authenticator, code):
         response = sign_in(Browser(), authenticator)
         assert response.json()["error"] == code, response.content
@@ -87,8 +101,14 @@ class Stories(TestCase):
         return done
 
 
+def knows(user, code):
+    """Whether this is a recovery code of theirs that is still good."""
+    row = RecoveryCode.objects.matching(code, user_id=user.pk)
+    return row is not None and row.used_at is None
+
+
 def rows():
     return {model: list(model.objects.order_by("pk").values()) for model in OURS}
 
 
-__all__ = ["ORIGIN", "PASSWORD", "Stories", "imported", "person", "rows"]
+__all__ = ["ORIGIN", "PASSWORD", "Stories", "imported", "knows", "person", "rows"]
