@@ -341,8 +341,17 @@ class PasskeysView(PasskeyPageView):
             account=accounts.name_of(self.member),
             recovered=recovered_context(self.request),
             next=self.next_url(),
+            after_url=self._after_adding(session),
+            usable=any(not row.is_blocked for row in rows),
             notice=notice if notice in NOTICES else "",
         )
+
+    def _after_adding(self, session: enrolment.Session) -> str:
+        """Where to go with a new passkey; who recovers an account stays here, to sign in with it."""
+        if self.next_url() and session.level != Level.RECOVERED:
+            return self.next_url()
+        query = {"notice": "added", "next": self.next_url()}
+        return f"{self.request.path}?{urlencode({name: value for name, value in query.items() if value})}"
 
     def _add_state(self, session: enrolment.Session, rows: list[Passkey]) -> str:
         """``now``: a passkey can be added. Else what is needed first: ``step_up``, ``sign_in`` (again), ``recover``
