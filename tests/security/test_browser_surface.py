@@ -6,11 +6,12 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 from django.core import mail
-from django.urls import NoReverseMatch, get_resolver, reverse
+from django.urls import get_resolver, reverse
 
 from passwordless_auth.flows import login_link
 from passwordless_auth.models import Challenge, SignIn
 from passwordless_auth.testing import outbox
+from tests import passkeys
 from tests.conftest import Browser
 
 from .conftest import guess, link_of, member, newest, open_link, page, press, stranger, wrong_code
@@ -378,13 +379,14 @@ def test_the_form_of_our_own_page_is_accepted_on_https(door):
 
 
 def our_paths():
-    token = f"{'a' * 22}{'b' * 43}"
-    for name in get_resolver("passwordless_auth.urls").reverse_dict:
-        if isinstance(name, str):
-            try:
-                yield reverse(f"passwordless_auth:{name}")
-            except NoReverseMatch:
-                yield reverse(f"passwordless_auth:{name}", args=[token])
+    values = {
+        "token": f"{'a' * 22}{'b' * 43}",
+        "aaguid": "00000000-0000-0000-0000-000000000000",
+        "scheme": "light",
+    }
+    for pattern in get_resolver("passwordless_auth.urls").url_patterns:
+        arguments = {name: values[name] for name in pattern.pattern.converters}
+        yield reverse(f"passwordless_auth:{pattern.name}", kwargs=arguments)
 
 
 @pytest.mark.parametrize("path", sorted(set(our_paths())))
@@ -436,6 +438,31 @@ def every_page(browser):
     yield "step_up", browser.get("/login/step-up/")
     browser.submit("/logout/")
     yield "signed_out", browser.get("/logout/done/")
+    yield from pages_of_another_device(browser)
+
+
+def pages_of_another_device(browser):
+    """Shown, claimed, approved; and what the notice of the new passkey leads to, before and after the press."""
+    first, new = "/account/passkeys/other-device/", stranger()
+    authenticator = passkeys.with_passkey(browser, "grace@example.com")
+    assert passkeys.sign_in(browser, authenticator).status_code == 200
+    yield "other_device", browser.get(first)
+    browser.submit(first, {"action": "start"})
+    yield "other_device", browser.get(first)
+    challenge = Challenge.objects.get(purpose="enrol")
+    named = {"challenge": challenge.public_id}
+    yield "enrol", new.get(f"/enrol/{challenge.link_token()}/", follow=True)
+    new.submit("/enrol/", named)
+    yield "enrol", new.get("/enrol/")
+    yield "error", stranger().get(f"/enrol/{challenge.link_token()}/", follow=True)
+    yield "other_device", browser.get(first)
+    yield "other_device", browser.submit(first, {**named, "action": "approve", "number": "x"})
+    browser.submit(first, {**named, "action": "approve", "number": challenge.code()})
+    yield "other_device", browser.get(first)
+    yield "enrol", new.get("/enrol/")
+    challenge = Challenge.objects.filter(purpose="report").latest("pk")
+    yield "report", new.get(f"/login/report/{challenge.link_token()}/", follow=True)
+    yield "report", new.submit("/login/report/", {"challenge": challenge.public_id}, follow=True)
 
 
 def other_answers(browser):
@@ -465,7 +492,7 @@ def test_every_page_tells_the_browser_to_run_and_load_nothing_foreign(browser):
         seen.add(name)
         assert_protected(answer)
     templates = {"login", "wait", "link", "link_elsewhere", "denied", "error", "account", "sessions", "step_up"}
-    assert seen == templates | {"logout_confirm", "signed_out"}
+    assert seen == templates | {"logout_confirm", "signed_out", "other_device", "enrol", "report"}
 
 
 def test_every_other_answer_is_protected_too(browser):

@@ -322,6 +322,7 @@ def test_no_header_breaks_a_page(settings, header):
 
 
 COOKIES = ["sessionid", "csrftoken", "passwordless_browser", "passwordless_link", "django_language", "messages"]
+COOKIES += ["passwordless_report", "passwordless_enrol"]
 
 
 @pytest.mark.parametrize("cookie", COOKIES)
@@ -341,7 +342,7 @@ def test_no_cookie_breaks_a_page(cookie):
     ]
     values += [newest().link_token() + "=", newest().link_token()[:-1] + "\u00e9"]
     for value in values:
-        for path in ("/login/wait/", "/login/link/", "/account/"):
+        for path in ("/login/wait/", "/login/link/", "/login/report/", "/enrol/", "/account/"):
             began = time.perf_counter()
             bare = Browser()
             fine(bare.get(path, HTTP_COOKIE=f"{others}; {cookie}={value}"), began)

@@ -396,14 +396,20 @@ def https(settings):
 def test_cookies_on_https_are_out_of_reach_of_scripts_other_sites_and_other_hosts(https, clock):
     """SE-05"""
     answers = [https.get("/login/"), https.start(), https.get(f"/login/link/{newest().link_token()}/")]
+    answers += [https.get(f"/login/report/{'x' * 65}/"), https.get(f"/enrol/{'x' * 65}/")]
     answers.append(guess(https, newest().code()))
+    page_of = {
+        "__Secure-passwordless_link": "/login/link/",
+        "__Secure-passwordless_report": "/login/report/",
+        "__Secure-passwordless_enrol": "/enrol/",
+    }
     cookies = {name: morsel for answer in answers for name, morsel in answer.cookies.items()}
 
     assert set(cookies) == {
         "__Host-csrftoken",
         "__Host-sessionid",
         "__Host-passwordless_browser",
-        "__Secure-passwordless_link",
+        *page_of,
     }
     for name, cookie in cookies.items():
         assert cookie["secure"], name
@@ -411,8 +417,8 @@ def test_cookies_on_https_are_out_of_reach_of_scripts_other_sites_and_other_host
         assert not cookie["domain"], name
         if name != "__Host-csrftoken":  # Django's own; the host's forms and scripts may need it
             assert cookie["httponly"], name
-        # __Host- asks for the whole site (RFC 6265bis §4.1.3.2); the link's cookie goes to one page only.
-        assert cookie["path"] == ("/login/link/" if name == "__Secure-passwordless_link" else "/"), name
+        # __Host- asks for the whole site (RFC 6265bis §4.1.3.2); the cookie of a link goes to its page only.
+        assert cookie["path"] == page_of.get(name, "/"), name
     assert https.get("/members/").status_code == 200
     assert cookies["__Host-sessionid"]["max-age"] == 12 * 3600
 
