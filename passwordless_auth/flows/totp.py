@@ -39,13 +39,11 @@ SETUP_LIFETIME: Final = 600
 
 @dataclass(frozen=True)
 class Setup:
-    """What is shown once, to set the app up: the key in groups, what the QR code says, and the QR code as SVG. Its repr
-    tells nothing."""
+    """What is shown once, to set the app up: the key in groups, and what the QR code says. Its repr tells nothing."""
 
     public_id: str
     key: str
     uri: str
-    qr: str
 
     def __repr__(self) -> str:
         return "Setup(…)"
@@ -108,7 +106,7 @@ def _setup_of(row: Totp) -> Setup:
     if key is None:  # the secret key that it was kept under is gone from the settings
         raise Expired
     uri = app.otpauth_uri(key, account=accounts.name_of(row.user))
-    return Setup(public_id=row.public_id, key=app.shown_key(key), uri=uri, qr=app.qr_of(uri))
+    return Setup(public_id=row.public_id, key=app.shown_key(key), uri=uri)
 
 
 def _begun(user: Any, public_id: str, *, now: datetime, lock: bool = False) -> Totp:

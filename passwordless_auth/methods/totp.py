@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from datetime import datetime
-from io import BytesIO
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -81,15 +80,3 @@ def otpauth_uri(key: bytes, *, account: str) -> str:
         "period": STEP,
     }
     return f"otpauth://totp/{label}?{urlencode(query, quote_via=quote)}"
-
-
-@sensitive_variables()
-def qr_of(text: str) -> str:
-    """A QR code as inline SVG, dark on light whatever the page's colours are: readers need it so. No style attribute,
-    which our Content-Security-Policy forbids."""
-    import segno
-
-    picture = BytesIO()
-    code = segno.make(text, error="m", micro=False)
-    code.save(picture, kind="svg", xmldecl=False, svgns=False, omitsize=True, dark="#000", light="#fff", nl=False)
-    return picture.getvalue().decode()

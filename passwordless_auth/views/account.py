@@ -37,6 +37,7 @@ class AccountView(PageView):
             passkeys="passkey" in settings.METHODS,
             outlook=recovery.outlook(self.member, identities),
             recovered=recovered_context(request),
+            totp="totp" in settings.METHODS,
         )
 
 

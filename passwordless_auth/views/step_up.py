@@ -117,7 +117,6 @@ class StepUpView(PageView):
         stuck = not means and not may_enrol
         waiting = asked.sign_in.public_id if asked.sign_in is not None and asked.waits else ""
         query = {"sign_in": waiting} if waiting else {}
-        verify = {"next": self.next_url(), **query, **({"step_up": "1"} if asked.sign_in else {})}
         return self.page_response(
             status=403 if stuck else status,
             error_code=StepUpRequired.code if stuck else error_code,
@@ -137,8 +136,6 @@ class StepUpView(PageView):
             may_begin_again=stuck and not asked.waits and not Passkey.objects.filter(user=asked.user).exists(),
             again_url=with_next(reverse("passwordless_auth:login"), self.next_url()),
             is_session=asked.sign_in is not None,
-            options_url=_url("passkey_options", query),
-            verify_url=_url("passkey_verify", verify),
             register_options_url=_url("passkey_register_options", query),
             register_url=_url("passkey_register", query),
             here=self._here(),

@@ -8,16 +8,18 @@ from typing import Any, Final
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from .. import sessions
 from ..conf import settings
 from ..decorators import to_step_up
-from ..exceptions import ChangesStopped, InvalidCode, StepUpRequired
+from ..exceptions import ChangesStopped, InvalidCode, PasswordlessError, StepUpRequired
 from ..flows import totp
 from ..forms import AppCodeForm
 from ..models import Level
-from .base import STATUS, PageView, see_other
+from .base import STATUS, Action, PageView, see_other
+from .other_device import qr_code
 from .passkey import session_of
 
 NOTICES: Final = frozenset({"added", "removed"})
@@ -78,6 +80,9 @@ class TotpView(PageView):
                 return self._done("added")
         return self._shown(totp.setup_of(session, setup), form, status=STATUS[error_code], error_code=error_code)
 
+    def actions_after(self, refusal: PasswordlessError) -> list[Action]:
+        return [Action(_("Back"), reverse("passwordless_auth:totp"), primary=True)]
+
     def _done(self, notice: str) -> HttpResponseBase:
         return see_other(f"{reverse('passwordless_auth:totp')}?notice={notice}")
 
@@ -109,6 +114,6 @@ class TotpView(PageView):
             setup=setup.public_id,
             key=setup.key,
             uri=setup.uri,
-            qr=setup.qr,
+            qr=qr_code(setup.uri),
             form=form,
         )
