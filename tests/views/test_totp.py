@@ -378,10 +378,11 @@ def test_a_wrong_code_says_so_and_the_next_one_may_be_right(browser, ada):
     app = add_totp(ada)
     url = first_step(browser)
     code = totp_code(app)
-    for wrong in (another(code), "", "12345", "abcdef", "\0", "٣٤٥٦٧٨"):
+    for wrong in (another(code), "", "12345", "\0", "٣٤٥٦٧٨"):
         page = Page(answer(browser, url, wrong))
         assert (page.status, page.name, page.code) == (400, "step_up", "invalid_code"), wrong
-        assert not wrong or "That is not the code that your authenticator app shows now." in page.words
+        said = "That is not the code that your authenticator app shows now." in page.words
+        assert said == (wrong not in {"", "\0"})
     assert page.press(browser, "Confirm", code=code).name == "account"
 
 
