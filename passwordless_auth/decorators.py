@@ -14,6 +14,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import reverse
+from django.utils.http import escape_leading_slashes
 
 from . import sessions
 from .models import Level
@@ -80,7 +81,7 @@ def _in_event_loop() -> bool:
 
 def _refusal(request: HttpRequest, wanted: Level, *, recent: bool) -> HttpResponseBase | None:
     if not request.user.is_authenticated:
-        return redirect_to_login(request.get_full_path())
+        return redirect_to_login(escape_leading_slashes(request.get_full_path()))
     level = sessions.level_of(request)
     if level is not None and level.meets(wanted) and (not recent or sessions.is_recent(request, wanted)):
         return None
@@ -89,7 +90,7 @@ def _refusal(request: HttpRequest, wanted: Level, *, recent: bool) -> HttpRespon
 
 def to_step_up(request: HttpRequest, wanted: Level) -> HttpResponseRedirect:
     """To the step-up page, and back here afterwards: with what a POST says, where it can be kept."""
-    back = request.get_full_path()
+    back = escape_leading_slashes(request.get_full_path())
     if request.method == "POST" and _is_of_our_form(request):
         back = f"{reverse('passwordless_auth:resume')}?{urlencode({'form': sessions.keep_form(request)})}"
     query = {"next": back, "level": wanted} if wanted.meets(Level.MULTI) else {"next": back}

@@ -26,7 +26,7 @@ from django.middleware.csrf import rotate_token
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, get_random_string
 from django.utils.functional import SimpleLazyObject
-from django.utils.http import http_date
+from django.utils.http import escape_leading_slashes, http_date
 from django_otp import DEVICE_ID_SESSION_KEY
 
 from . import derivation, policies, signals
@@ -382,7 +382,8 @@ def keep_form(request: HttpRequest) -> str:
     request.session[FORM] = {
         "name": name,
         "user": str(request.user.pk),
-        "path": request.get_full_path(),
+        # SECURITY: "//other.example/" is a path here, and another host where it is the action of a form.
+        "path": escape_leading_slashes(request.get_full_path()),
         "fields": [] if lost else _fields_of(request),
         "multipart": request.content_type == "multipart/form-data",
         "lost": lost,

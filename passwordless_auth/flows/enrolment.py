@@ -45,7 +45,8 @@ NAME_LENGTH: Final = 64
 class Session:
     """What a change is judged by: who, in which SignIn, at which level, since when, and when anything, and when an
     authenticator, last proved (seconds since 1970). ``sign_in_id`` and ``level`` are ``None`` in a session that
-    other code made; ``by_password`` says whether that was, as far as can be told, a sign-in with a password."""
+    other code made; ``by_password`` says whether that was, as far as can be told, a sign-in with a password. ``waits``:
+    it is no session yet, but lacks another step; ``may_enrol``: and may add the account's first passkey for it."""
 
     user: Any
     sign_in_id: int | None
@@ -53,6 +54,7 @@ class Session:
     created_at: float
     strong_time: float
     auth_time: float = 0
+    waits: bool = False
     may_enrol: bool = False
     by_password: bool = False
 
@@ -65,7 +67,8 @@ def session_of(sign_in: SignIn) -> Session:
         created_at=sign_in.created_at.timestamp(),
         strong_time=policies.proven_at(sign_in.all_proofs())[Level.MULTI],
         auth_time=sign_in.auth_time.timestamp(),
-        may_enrol=sign_in.pending_until is not None and sign_in.may_enrol,
+        waits=sign_in.pending_until is not None,
+        may_enrol=sign_in.may_enrol,
     )
 
 
@@ -87,8 +90,11 @@ def require_may_add(session: Session) -> Profile:
         profile = Profile.objects.of(session.user)
         profile.has_passkey = False  # type: ignore[attr-defined]
     first = not profile.has_passkey  # type: ignore[attr-defined]
-    may_add_first = session.may_enrol or time.time() - session.created_at < FIRST_PASSKEY
+    may_add_first = time.time() - session.created_at < FIRST_PASSKEY
     allowed = is_strong(session) or session.level == Level.RECOVERED or (first and may_add_first)
+    if session.waits:
+        # SECURITY: what lacks a step must not make itself the means to give it.
+        allowed = first and session.may_enrol
     if is_frozen_out(profile, session):
         raise ChangesStopped
     if not allowed:

@@ -135,6 +135,7 @@ class StepUpView(PageView):
             may_enrol=may_enrol,
             may_begin_again=stuck and not asked.waits and not Passkey.objects.filter(user=asked.user).exists(),
             again_url=with_next(reverse("passwordless_auth:login"), self.next_url()),
+            recovery=(stuck or asked.waits) and "passkey" in settings.METHODS,
             is_session=asked.sign_in is not None,
             register_options_url=_url("passkey_register_options", query),
             register_url=_url("passkey_register", query),

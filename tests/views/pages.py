@@ -26,7 +26,7 @@ class Page(HTMLParser):
         self.response = response
         self.status = response.status_code
         self.name = self.code = self.language = ""
-        self.forms, self.links, self.inputs, self.next_steps = [], {}, {}, []
+        self.forms, self.links, self.inputs, self.next_steps, self.sent = [], {}, {}, [], []
         self._words, self._open, self._label, self._hidden = [], [], None, 0
         self.html = response.content.decode()
         self.feed(self.html)
@@ -44,6 +44,7 @@ class Page(HTMLParser):
             self.forms.append(Form(attrs["action"], attrs.get("method", "get")))
         elif tag == "input":
             self.inputs[attrs.get("name") or attrs["id"]] = attrs  # without a name it is only there to be read
+            self.sent.append((attrs.get("name"), attrs.get("value", "")))
             if self.forms and "name" in attrs:
                 self.forms[-1].fields[attrs["name"]] = attrs.get("value", "")
         if tag in {"a", "button"}:

@@ -56,7 +56,7 @@ def test_the_account_leads_there_and_the_page_shows_a_key_three_ways(member, set
     assert len(base64.b32decode(said["secret"])) == 20
     groups = [said["secret"][start : start + 4] for start in range(0, 32, 4)]
     assert " ".join(groups) in page.words
-    assert '<svg' in page.html
+    assert "<svg" in page.html
     assert "<path" in page.html
     assert "style=" not in page.html
     assert page.response["Cache-Control"].count("no-store") == 1
@@ -76,7 +76,14 @@ def test_the_first_code_turns_it_on_and_the_key_is_never_shown_again(member):
     secret = base64.b32decode(key)
     assert app.key() == secret
     assert secret.hex() not in app.key_sealed
-    again = [visit(member, "/account/totp/"), Page(member.submit("/account/totp/", {"action": "confirm", "setup": app.public_id, "code": code_of(key, later=30)}))]
+    again = [
+        visit(member, "/account/totp/"),
+        Page(
+            member.submit(
+                "/account/totp/", {"action": "confirm", "setup": app.public_id, "code": code_of(key, later=30)}
+            )
+        ),
+    ]
     for page in again:
         assert key not in page.html.replace(" ", "")
     assert again[1].code == "expired"
@@ -113,7 +120,12 @@ def test_what_was_begun_works_for_ten_minutes_and_only_the_newest(member, clock,
 def test_somebody_else_can_not_confirm_it(member, other_browser):
     page = Page(member.submit("/account/totp/", {"action": "begin"}))
     other_browser.sign_in("eve@example.com")
-    page = page.press(other_browser, "Turn it on", code=code_of(key_on(page)), csrfmiddlewaretoken=other_browser.cookies["csrftoken"].value)
+    page = page.press(
+        other_browser,
+        "Turn it on",
+        code=code_of(key_on(page)),
+        csrfmiddlewaretoken=other_browser.cookies["csrftoken"].value,
+    )
 
     assert page.code == "expired"
     assert not Totp.objects.filter(confirmed=True).exists()
@@ -423,7 +435,10 @@ def test_the_next_press_after_three_wrong_codes_asks_anew(browser, ada):
     assert (page.status, page.code) == (410, "too_many_tries")
 
     assert page.press(browser, "Confirm", code=totp_code(app)).name == "account"
-    assert list(Challenge.objects.exclude(canonical=ADA).order_by("pk").values_list("state", flat=True)) == ["superseded", "spent"]
+    assert list(Challenge.objects.exclude(canonical=ADA).order_by("pk").values_list("state", flat=True)) == [
+        "superseded",
+        "spent",
+    ]
 
 
 def test_an_app_that_is_blocked_answers_nothing_and_is_asked_for_nothing(browser, ada, clock):
