@@ -48,7 +48,7 @@ class Site:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self.url = f"http://localhost:{self.port}"
+        self.url = self.inside = f"http://localhost:{self.port}"
         self.database = database or folder / "site.sqlite3"
         self.log = folder / f"site-{self.port}.log"
         self.environment = {
@@ -59,10 +59,18 @@ class Site:
             **environment,
         }
 
+    def command(self) -> list[str]:
+        return [sys.executable, str(ROOT / "example_project" / "manage.py"), "demo", "--port", str(self.port)]
+
+    def read(self, path: str) -> bytes:
+        """What the site answers to somebody who sits beside it."""
+        with urllib.request.urlopen(f"{self.inside}{path}", timeout=10) as response:
+            return response.read()
+
     def __enter__(self) -> "Site":
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(ROOT / "example_project" / "manage.py"), "demo", "--port", str(self.port)],
+                self.command(),
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -87,16 +95,14 @@ class Site:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/login/session.json", timeout=10):
-                return True
+            return bool(self.read("/login/session.json"))
         except OSError:
             return False
 
     # -- its mail
 
     def messages(self, to: str) -> list[dict[str, str]]:
-        with urllib.request.urlopen(f"{self.url}/inbox/messages.json?{urlencode({'to': to})}", timeout=10) as response:
-            return json.load(response)["messages"]
+        return json.loads(self.read(f"/inbox/messages.json?{urlencode({'to': to})}"))["messages"]
 
     def message(self, to: str, number: int = 1) -> dict[str, str]:
         """The newest message to an address, once ``number`` of them have come."""
