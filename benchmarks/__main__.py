@@ -102,7 +102,9 @@ def databases(name: str) -> Iterator[Any]:
 
     parts = urlsplit(name)
     made: list[str] = []
-    with psycopg.connect(urlunsplit(parts._replace(scheme="postgresql", path="/postgres", query="")), autocommit=True) as admin:
+    with psycopg.connect(
+        urlunsplit(parts._replace(scheme="postgresql", path="/postgres", query="")), autocommit=True
+    ) as admin:
 
         def empty(kind: type[Contestant]) -> str:
             database = f"{parts.path.strip('/') or 'benchmark'}_{kind.name.lower().replace('-', '_')}"

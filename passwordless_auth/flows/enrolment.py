@@ -349,11 +349,14 @@ def after_block(
     )
 
 
-def enforce_block(row: Passkey, *, requester: Requester, operator: Operator | None = None, now: datetime) -> None:
-    """End what a blocked passkey opened, and tell the log and the receivers; not its owner."""
-    sessions.end(made_by(row), reason="passkey_blocked", now=now)
-    by = operator.facts() if operator else {}
-    record("passkey_blocked", user=row.user, requester=requester, now=now, passkey=row.public_id, **by)
+def enforce_block(
+    row: Passkey | Totp, *, requester: Requester, operator: Operator | None = None, now: datetime
+) -> None:
+    """End what a blocked authenticator opened, and tell the log and the receivers; not its owner."""
+    what = row._meta.model_name
+    sessions.end(made_by(row), reason=f"{what}_blocked", now=now)
+    facts = {what: row.public_id, **(operator.facts() if operator else {})}
+    record(f"{what}_blocked", user=row.user, requester=requester, now=now, **facts)
     _send(signals.authenticator_blocked, row)
 
 
@@ -456,5 +459,5 @@ def require_another_way_in(
         raise LastWayIn
 
 
-def _send(signal: Any, row: Passkey) -> None:
-    transaction.on_commit(lambda: signal.send_robust(Passkey, user=row.user, authenticator=row), robust=True)
+def _send(signal: Any, row: Passkey | Totp) -> None:
+    transaction.on_commit(lambda: signal.send_robust(type(row), user=row.user, authenticator=row), robust=True)

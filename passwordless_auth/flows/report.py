@@ -19,7 +19,7 @@ from .. import derivation, sessions
 from ..conf import settings
 from ..exceptions import InvalidLink, ReportExpired, Superseded
 from ..methods import METHODS
-from ..models import Challenge, Passkey, Profile, RecoveryCode, SignIn, Totp
+from ..models import Challenge, Identity, Passkey, Profile, RecoveryCode, SignIn, Totp
 from ..models.event import record
 from ..requester import Requester
 from . import accounts, enrolment, notices
@@ -28,6 +28,8 @@ from . import accounts, enrolment, notices
 OPENING: Final = frozenset({"passkey_added", "passkey_unblocked", "passkey_copied"})
 #: Notices of what no session of the account did.
 WITHOUT_SESSION: Final = frozenset({"passkey_copied"})
+#: Notices of what somebody does who reads a mailbox of the account.
+BY_ADDRESS: Final = frozenset({"account_recovered", "recovery_addresses_changed"})
 ATTEMPTS: Final = 3
 
 
@@ -67,7 +69,13 @@ def _require_usable(challenge: Challenge, now: datetime) -> None:
 
 def refuses_passkey(challenge: Challenge) -> bool:
     """Whether the report blocks a passkey."""
-    return challenge.params.get("kind") in OPENING
+    return _kind(challenge) in OPENING
+
+
+def by_other_code(challenge: Challenge) -> bool:
+    """Whether the change was made in a session that is none of ours: its person signed in with a password."""
+    made_in_none = challenge.params.get("sign_in") is None and _kind(challenge) not in WITHOUT_SESSION
+    return made_in_none and not challenge.params.get("by_operator")
 
 
 def stop(challenge: Challenge, *, requester: Requester, now: datetime | None = None) -> Stopped | None:
@@ -96,49 +104,62 @@ def _stop(challenge: Challenge, requester: Requester, now: datetime) -> Stopped 
             _require_usable(challenge, now)
             return None
         accounts.cancel_challenges(challenge.user)
-        passkeys, sign_ins = _behind(challenge)
-        everywhere = challenge.params.get("sign_in") is None and challenge.params.get("kind") not in WITHOUT_SESSION
-        blocked = [row for row in passkeys if Passkey.objects.filter(pk=row.pk).block(now=now)]
+        behind = _behind(challenge)
+        # Rows are locked in one order everywhere: challenge, passkey, profile, session.
+        passkeys = [row for row in behind.passkeys if Passkey.objects.filter(pk=row.pk).block(now=now)]
         _freeze(challenge.user, now)
-        ended = _end(challenge.user, sign_ins, everywhere, now)
+        apps = [row for row in behind.apps if Totp.objects.filter(pk=row.pk).block(now=now)]
+        stopped = _end(challenge, behind.sign_ins, now)
+        blocked: list[Passkey | Totp] = [*passkeys, *apps]
         for row in blocked:
             enrolment.enforce_block(row, requester=requester, now=now)
         undone = {
-            "passkeys": [row.name for row in blocked],
-            "apps": _block_apps(challenge, now),
+            "passkeys": [row.name for row in passkeys],
+            "apps": len(apps),
             "codes": _void_codes(challenge),
+            "addresses": _close_addresses(challenge),
             "hours": math.ceil(settings.FREEZE_LIFETIME / 3600),
         }
         challenge.params = {**challenge.params, "undone": undone}
         challenge.save(update_fields=["params"])
-        _tell(challenge, undone, [row.public_id for row in blocked], requester, now)
-    return Stopped(ended, everywhere)
+        _tell(challenge, undone, [row.public_id for row in passkeys], requester, now)
+    return stopped
 
 
-def _behind(challenge: Challenge) -> tuple[list[Passkey], list[SignIn]]:
-    """The passkeys to refuse and the sign-ins to end: those that the notice names, and what they added, or let in,
-    since. A thief who adds one passkey and, with it, a second one is out with both."""
+@dataclass(frozen=True)
+class _Behind:
+    passkeys: list[Passkey]
+    apps: list[Totp]
+    sign_ins: list[SignIn]
+
+
+def _behind(challenge: Challenge) -> _Behind:
+    """What to refuse and to end: what the notice names, and what was added, or let in, by that since. A thief who adds
+    one passkey and, with it, a second one is out with both.
+
+    SECURITY: nobody knows which session set an authenticator app up: whichever came since is refused. It would lock
+    its owner's link and code out.
+    """
     passkeys = list(Passkey.objects.filter(user=challenge.user))
+    apps = list(Totp.objects.usable(challenge.user).filter(created_at__gte=challenge.created_at))
     sign_ins = list(SignIn.objects.filter(user=challenge.user))
-    bad_passkeys = {challenge.params.get("passkey")} if refuses_passkey(challenge) else set()
-    if challenge.params.get("kind") == "factors_reset":
-        # SECURITY: who talked an administrator into it had nothing to add a passkey with but that.
-        bad_passkeys |= {row.public_id for row in passkeys if row.created_at >= challenge.created_at}
-    bad_sign_ins = {challenge.params.get("sign_in")} - {None}
+    refused = {row.public_id for row in apps}
+    if refuses_passkey(challenge):
+        refused.add(challenge.params.get("passkey", ""))
+    ended = {challenge.params.get("sign_in")} - {None}
     found = -1
-    while found != len(bad_passkeys) + len(bad_sign_ins):
-        found = len(bad_passkeys) + len(bad_sign_ins)
-        bad_sign_ins |= {row.pk for row in sign_ins if {p.authenticator for p in row.all_proofs()} & bad_passkeys}
-        bad_passkeys |= {
-            row.public_id
-            for row in passkeys
-            if row.enrolled_in_id in bad_sign_ins and row.created_at >= challenge.created_at
+    while found != len(refused) + len(ended):
+        found = len(refused) + len(ended)
+        ended |= {row.pk for row in sign_ins if {proof.authenticator for proof in row.all_proofs()} & refused}
+        refused |= {
+            row.public_id for row in passkeys if row.enrolled_in_id in ended and row.created_at >= challenge.created_at
         }
-    for row in [*passkeys, *sign_ins]:
+    for row in (*passkeys, *apps, *sign_ins):
         row.user = challenge.user
-    return (
-        [row for row in passkeys if row.public_id in bad_passkeys],
-        [row for row in sign_ins if row.pk in bad_sign_ins],
+    return _Behind(
+        passkeys=[row for row in passkeys if row.public_id in refused],
+        apps=apps,
+        sign_ins=[row for row in sign_ins if row.pk in ended],
     )
 
 
@@ -148,38 +169,45 @@ def _freeze(user: Any, now: datetime) -> None:
     Profile.objects.filter(user=user).update(frozen_at=now, frozen_until=until)
 
 
-def _end(user: Any, sign_ins: list[SignIn], everywhere: bool, now: datetime) -> frozenset[int]:
+def _end(challenge: Challenge, sign_ins: list[SignIn], now: datetime) -> Stopped:
     """End the sessions, and half sign-ins that wait for another step."""
+    user: Any = challenge.user
+    # Other code, or nobody's session, made the change: all of this person's that can be ended are.
+    everywhere = challenge.params.get("sign_in") is None and _kind(challenge) not in WITHOUT_SESSION
     if everywhere:
-        # Other code made the session that made the change: all of this user's that can be ended are.
-        sign_ins = list(SignIn.objects.filter(user=user, ended_at=None))
+        sign_ins = list(SignIn.objects.filter(user=user))
         for row in sign_ins:
             row.user = user
     alive = [row for row in sign_ins if row.ended_at is None]
     sessions.end(alive, reason="reported", now=now)
     if everywhere:
         sessions.renew_hash(user)
-    return frozenset(row.pk for row in alive)
-
-
-def _block_apps(challenge: Challenge, now: datetime) -> int:
-    """SECURITY: an authenticator app that a thief added would lock its owner's link and code out."""
-    return int(Totp.objects.usable(challenge.user).filter(created_at__gte=challenge.created_at).block(now=now))
+    return Stopped(frozenset(row.pk for row in alive), everywhere)
 
 
 def _void_codes(challenge: Challenge) -> int:
-    """SECURITY: recovery codes that were made since may be on a thief's paper, and are as good as a key. Who used one
-    that the owner did not has the owner's paper."""
-    unused = RecoveryCode.objects.unused(challenge.user)
-    if challenge.params.get("kind") == "recovery_code_used":
-        return int(unused.delete()[0])
-    return int(unused.filter(created_at__gte=challenge.created_at).delete()[0])
+    """SECURITY: recovery codes that were made since may be on a thief's paper; and who used one has the whole paper."""
+    codes = RecoveryCode.objects.unused(challenge.user)
+    if _kind(challenge) != "recovery_code_used":
+        codes = codes.filter(created_at__gte=challenge.created_at)
+    return int(codes.delete()[0])
+
+
+def _close_addresses(challenge: Challenge) -> int:
+    """SECURITY: who recovered the account by an address, or chose which ones may, reads one of them."""
+    if _kind(challenge) not in BY_ADDRESS:
+        return 0
+    return Identity.objects.filter(user=challenge.user, for_recovery=True).update(for_recovery=False)
+
+
+def _kind(challenge: Challenge) -> str:
+    return str(challenge.params.get("kind", ""))
 
 
 def _tell(
     challenge: Challenge, undone: dict[str, Any], passkeys: list[str], requester: Requester, now: datetime
 ) -> None:
-    user, kind = challenge.user, challenge.params.get("kind", "")
+    user, kind = challenge.user, _kind(challenge)
     record(
         "changes_stopped",
         user=user,

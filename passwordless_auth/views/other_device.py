@@ -15,10 +15,11 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_variables
 
 from ..conf import settings
-from ..exceptions import NoLink, PasswordlessError, SameBrowser, WrongNumber
+from ..decorators import to_step_up
+from ..exceptions import ChangesStopped, NoLink, PasswordlessError, SameBrowser, StepUpRequired, WrongNumber
 from ..flows import other_device
 from ..messages import link_url
-from ..models import Challenge
+from ..models import Challenge, Level
 from .base import Action, PageView, display_name, see_other
 from .link import LinkPageView, LinkView
 from .passkey import JsonView, session_of
@@ -107,6 +108,11 @@ class OtherDeviceView(PageView):
             "number_length": challenge.code_length,
             "seconds_left": seconds_left(challenge),
         }
+
+    def refuse(self, refusal: PasswordlessError) -> HttpResponseBase:
+        if isinstance(refusal, StepUpRequired) and not isinstance(refusal, ChangesStopped):
+            return to_step_up(self.request, Level.MULTI)
+        return super().refuse(refusal)
 
     def title_of(self, refusal: PasswordlessError) -> Any:
         return _TITLES.get(refusal.code) or super().title_of(refusal)

@@ -94,9 +94,8 @@ class ReportConfirmView(LinkPageView):
             "done_at": challenge.ended_at,
             "undone": challenge.params.get("undone", {}),
             "frozen_until": Profile.objects.of(user).frozen_until,
-            "has_password": not challenge.params.get("by_operator")
-            and challenge.params.get("sign_in") is None
-            and user.has_usable_password(),
+            "has_password": report.by_other_code(challenge) and user.has_usable_password(),
+            "recovers": {"recovery_code", "passkey"} <= set(settings.METHODS),
             "signed_in": self.request.user.is_authenticated,
             "sessions_url": reverse("passwordless_auth:sessions"),
             "login_url": with_next(reverse("passwordless_auth:login"), reverse("passwordless_auth:passkeys")),

@@ -257,12 +257,16 @@ def test_a_visitor_is_sent_to_sign_in(client):
     assert response["Location"].startswith("/login/?next=")
 
 
+def must_confirm(response):
+    return response.status_code == 303 and response["Location"].startswith("/login/step-up/?")
+
+
 def test_a_session_by_code_can_not(clock, browser, ada):
     clock.shift(120)
     by_code = Browser()
     by_code.sign_in(ADA)
 
-    assert Page(by_code.submit(FIRST, {"action": "start"})).code == "step_up_required"
+    assert must_confirm(by_code.submit(FIRST, {"action": "start"}))
     assert not Challenge.objects.filter(purpose="enrol").exists()
     assert link_on(shows_code(browser))
 
@@ -270,7 +274,7 @@ def test_a_session_by_code_can_not(clock, browser, ada):
 def test_a_stale_session_can_not(clock, browser, ada):
     clock.shift(601)
 
-    assert Page(browser.submit(FIRST, {"action": "start"})).code == "step_up_required"
+    assert must_confirm(browser.submit(FIRST, {"action": "start"}))
     assert not Challenge.objects.filter(purpose="enrol").exists()
     assert sign_in(browser, ada, query="?step_up=1", step_up=True).status_code == 200
     assert link_on(shows_code(browser))

@@ -10,7 +10,9 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from passwordless_auth import signals
+from passwordless_auth.flows import notices, operator
 from passwordless_auth.models import Challenge, Delivery, Event, Identity, Passkey, Profile, RecoveryCode, SignIn, Totp
+from passwordless_auth.requester import Requester
 from passwordless_auth.testing import outbox
 from passwordless_auth.testing.authenticator import Authenticator
 from tests.conftest import Browser
@@ -622,3 +624,121 @@ def test_the_purge_leaves_reports_that_still_work(clock, owner, stolen):
     call_command("passwordless_purge", verbosity=0)
     assert not Challenge.objects.filter(purpose="report").exists()
     assert Page(owner.get(link, follow=True)).code == "expired"
+
+
+# -- what others than a thief's passkey may have done
+
+
+def test_a_recovery_that_was_not_theirs_ends_and_the_paper_is_void(clock, owner, ada):
+    """Who used one code has the whole paper, and the codes are older than the notice."""
+    laptop = Browser()
+    sign_in(laptop, ada)
+    codes = codes_on(laptop)
+    clock.shift(60)
+    thief = Browser()
+    thief.submit("/login/recovery/", {"identifier": ADA, "code": codes[0]})
+    assert thief.who()["level"] == "recovered"
+    mine, response = register(thief)
+    assert response.status_code == 200, response.content
+    link = link_about("A recovery code of your account")
+
+    page = reports(owner, link)
+
+    assert not thief.who()["authenticated"]
+    assert sign_in(Browser(), mine).json()["error"] == "credential_blocked"
+    assert not RecoveryCode.objects.unused(User.objects.get()).exists()
+    assert "Recovery codes" in page.words
+    again = Browser()
+    again.submit("/login/recovery/", {"identifier": ADA, "code": codes[1]})
+    assert not again.who()["authenticated"]
+    assert sign_in(Browser(), ada).status_code == 200
+
+
+def codes_on(browser):
+    """New recovery codes, from the page that shows them once."""
+    response = browser.submit("/account/recovery-codes/", {"action": "make"}, follow=True)
+    found = re.findall(r"\b[A-Z2-7]{4}(?:[ -][A-Z2-7]{4}){3}\b", response.content.decode())
+    assert len(found) >= 10, Page(response).words
+    return found
+
+
+def link_about(words):
+    """The path of the report in the newest message whose subject says this."""
+    outbox.send_queued()
+    message = next(message for message in reversed(mail.outbox) if words in message.subject)
+    return re.search(r"^http://testserver(/login/report/\S+)$", message.body, re.M)[1]
+
+
+def test_codes_that_were_made_by_somebody_else_are_void(clock, owner, browser, thief, ada):
+    steals_session(thief, browser)
+    codes = codes_on(thief)
+
+    reports(owner, link_about("recovery codes"))
+
+    again = Browser()
+    again.submit("/login/recovery/", {"identifier": ADA, "code": codes[0]})
+    assert not again.who()["authenticated"]
+    assert not thief.who()["authenticated"]
+
+
+def test_who_recovered_by_an_address_does_not_again(clock, owner, ada):
+    clock.shift(120)
+    thief = Browser()
+    thief.submit("/login/recovery/", {"identifier": ADA, "action": "send"})
+    thief.submit("/login/wait/", {"code": outbox.last_code(ADA)})
+    assert thief.who()["level"] == "recovered"
+
+    page = reports(owner, link_about("was recovered"))
+
+    assert not thief.who()["authenticated"]
+    assert not Identity.objects.filter(for_recovery=True).exists()
+    assert "choose again" in page.words
+
+
+def test_an_app_that_was_not_theirs_ends_the_session_that_it_confirmed(
+    owner, browser, thief, ada, django_capture_on_commit_callbacks
+):
+    steals_session(thief, browser)
+    sign_in_id = SignIn.objects.filter(ended_at=None).latest("pk").pk
+    user = User.objects.get()
+    app = Totp.objects.create(user=user, name="App", key_sealed="x", confirmed=True)
+    with_app = SignIn.objects.create(
+        user=user,
+        level="multi",
+        proofs=[{"method": "totp", "amr": ["otp"], "at": 0, "authenticator": app.public_id}],
+    )
+    told = []
+
+    def receive(sender, authenticator, **kwargs):
+        told.append((sender, authenticator.pk))
+
+    notices.tell(user, "totp_added", requester=Requester(), now=app.created_at, sign_in_id=sign_in_id)
+    signals.authenticator_blocked.connect(receive)
+    try:
+        with django_capture_on_commit_callbacks(execute=True):
+            reports(owner, report_link())
+    finally:
+        signals.authenticator_blocked.disconnect(receive)
+
+    app.refresh_from_db()
+    with_app.refresh_from_db()
+    assert (app.confirmed, app.blocked_at is None) == (False, False)
+    assert with_app.ended_at is not None
+    assert told == [(Totp, app.pk)]
+    assert not Profile.objects.get().has_totp
+
+
+def test_what_the_operators_did_can_be_reported_too(owner, browser, ada):
+    """Whoever asked them may have been somebody else. No word of a password, which had no part in it."""
+    user = User.objects.get()
+    user.set_password("correct horse")
+    user.save()
+    row = Passkey.objects.get()
+    operator.block_passkeys([row], operator=operator.named(user), requester=Requester())
+
+    page = opens(owner, report_link())
+    assert "The people who run this site" in page.words
+    page = presses(owner, page)
+
+    assert "Change the password of your account" not in page.words
+    assert Profile.objects.get().frozen_until is not None

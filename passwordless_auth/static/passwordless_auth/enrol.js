@@ -21,6 +21,7 @@ async function ask() {
   if (finished || document.hidden) return;
   try {
     const response = await fetch(page.dataset.statusUrl, { headers: { Accept: "application/json" }, cache: "no-store" });
+    if (response.redirected) return showAgain(); // To the sign-in page: nobody is signed in here any more.
     // What can't be answered any more, the page says in words. (A server that is down for a moment is no answer.)
     const answer = response.status < 500 ? await response.json() : null;
     if (finished) return;
