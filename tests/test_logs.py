@@ -26,6 +26,14 @@ def test_the_token_of_a_link_is_masked_wherever_it_stands(message, args):
     assert "/login/link/…" in record.getMessage()
 
 
+@pytest.mark.parametrize("page", ["login/report", "enrol"])
+def test_so_are_the_tokens_of_a_report_and_of_another_device(page):
+    record = logging.LogRecord("django.server", logging.INFO, __file__, 1, f"GET /{page}/{TOKEN}/ HTTP/1.1", (), None)
+
+    assert HideLinkTokens().filter(record) is True
+    assert record.getMessage() == f"GET /{page}/…/ HTTP/1.1"
+
+
 def test_other_lines_stay_as_they_are():
     record = logging.LogRecord("django.server", logging.INFO, __file__, 1, "GET /login/link/ %s", (200,), None)
 
