@@ -347,10 +347,7 @@ def outlook(user: Any, identities: Collection[Identity]) -> Outlook:
         parts.append(Part("codes", "green" if left > FEW else "yellow" if left else "red", left))
     good = sum(part.color == "green" for part in parts)
     color: Color = "green" if good >= min(2, len(parts)) else "yellow" if good else "red"
-    next_step = _next_step(parts)
-    if next_step == "confirm_address" and not identities:
-        next_step = ""  # there is none to confirm
-    return Outlook(color=color, parts=parts, next_step=next_step)
+    return Outlook(color=color, parts=parts, next_step=_next_step(parts, has_address=bool(identities)))
 
 
 def _codes_help() -> bool:
@@ -375,7 +372,7 @@ def _email(user: Any, identities: Collection[Identity]) -> Part:
     return Part("email", "green" if helps else "yellow", len(chosen) if helps else 0, chosen=bool(chosen))
 
 
-#: What would help, best first: for a part, in a color, and whether its address was chosen.
+#: What would help, best first: for a part, in a color.
 _STEPS: Final[tuple[tuple[str, Color, str], ...]] = (
     ("devices", "red", "add_passkey"),
     ("codes", "red", "make_codes"),
@@ -386,10 +383,15 @@ _STEPS: Final[tuple[tuple[str, Color, str], ...]] = (
 )
 
 
-def _next_step(parts: list[Part]) -> str:
-    colors = {part.name: part.color for part in parts}
-    not_for_them = {part.name for part in parts if part.color == "yellow" and part.name == "email" and part.chosen}
+def _next_step(parts: list[Part], *, has_address: bool) -> str:
+    by_name = {part.name: part for part in parts}
     for name, color, step in _STEPS:
-        if colors.get(name) == color and name not in not_for_them:
-            return step
+        part = by_name.get(name)
+        if part is None or part.color != color:
+            continue
+        if step == "confirm_address" and not has_address:
+            continue  # there is none
+        if step == "choose_address" and part.chosen:
+            continue  # they have; but for this account an address is not enough
+        return step
     return ""

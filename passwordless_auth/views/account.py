@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -13,7 +14,7 @@ from .. import sessions
 from ..conf import settings
 from ..flows import accounts, recovery, sign_out
 from ..identifiers import PUBLIC_ID
-from ..models import Identity, Profile, SignIn
+from ..models import Identity, Level, Profile, SignIn
 from .base import PageView, display_name, recovered_context, see_other
 
 
@@ -50,7 +51,10 @@ class SessionsView(PageView):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         here = (sessions.facts_of(request) or {}).get("sign_in")
         idle = timezone.now() - timedelta(seconds=settings.SESSION_IDLE + sessions.SEEN_EVERY)
-        alive = SignIn.objects.live().filter(user=self.member, last_seen_at__gt=idle).order_by("-last_seen_at")[:100]
+        recovered = Q(
+            level=Level.RECOVERED, created_at__lte=timezone.now() - timedelta(seconds=settings.RECOVERED_LIFETIME)
+        )
+        alive = SignIn.objects.live().filter(~recovered, user=self.member, last_seen_at__gt=idle)
         rows = [
             {
                 "public_id": row.public_id,
@@ -60,7 +64,7 @@ class SessionsView(PageView):
                 "current": row.pk == here,
                 "methods": row.methods,
             }
-            for row in alive
+            for row in alive.order_by("-last_seen_at")[:100]
         ]
         rows.sort(key=lambda row: not row["current"])
         return self.page_response(sign_ins=rows)
