@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db import IntegrityError, models, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.crypto import get_random_string
@@ -308,10 +308,11 @@ def _detach(identity: Identity) -> None:
 def cut_off(user: Any, *, reason: str) -> None:
     """End every session of a user and cancel whatever is on its way to their addresses.
 
-    SECURITY: in this order. Cancelling waits for a sign-in that is being completed at this moment; ending then finds
-    its session, too.
+    SECURITY: in this order. Cancelling and settling wait for a sign-in that is being completed at this moment; ending
+    then finds its session, too.
     """
     cancel_challenges(user)
+    settle(user)
     sessions.end(SignIn.objects.begun().filter(user=user), reason=reason)
 
 
@@ -321,6 +322,13 @@ def cancel_challenges(user: Any) -> None:
     addresses = list(Identity.objects.filter(user=user).values_list("canonical", flat=True))
     theirs = Challenge.objects.filter(Q(user=user) | Q(canonical__in=addresses))
     theirs.exclude(purpose=Challenge.Purpose.REPORT).cancel(now=timezone.now())
+
+
+def settle(user: Any) -> None:
+    """Wait for whoever is signing in with a passkey or a recovery code of this user at this moment: their challenge
+    names nobody, or there is none. An UPDATE that changes nothing waits for the transaction that used the row."""
+    Passkey.objects.filter(user=user).update(sign_count=F("sign_count"))
+    RecoveryCode.objects.filter(user=user).update(used_at=F("used_at"))
 
 
 def forget_user(sender: type, instance: Any, **_kwargs: Any) -> None:

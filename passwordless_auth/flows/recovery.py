@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from django.contrib.auth import get_user_model
 from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import Count, Max, Q
 from django.utils import timezone
@@ -208,6 +209,11 @@ def _weigh(
     throttling.refund(buckets)
     if not RecoveryCode.objects.spend(row, now=now):
         return _replayed(identity, requester)
+    # SECURITY: since they were read, the account may have been deactivated. Whoever does that now waits for this
+    # transaction, and ends what it makes.
+    user = get_user_model()._default_manager.select_for_update().filter(pk=identity.user.pk).first()
+    if user is None or not user.is_active:
+        return Disabled()
     sign_in = completion.begin(identity.user, requester=requester, now=now)
     completion.accept(
         sign_in,

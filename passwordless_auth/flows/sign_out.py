@@ -27,6 +27,7 @@ def end_everywhere(user: Any, *, reason: str = "everywhere") -> int:
     new unusable one changes that hash; a usable password is the user's own and is left alone.
     """
     accounts.cancel_challenges(user)  # first: see accounts.cut_off
+    accounts.settle(user)
     ended = sessions.end(SignIn.objects.begun().filter(user=user), reason=reason)
     sessions.renew_hash(user)
     return ended

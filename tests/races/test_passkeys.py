@@ -6,13 +6,13 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.db import transaction
 
-from passwordless_auth.flows import enrolment
+from passwordless_auth.flows import enrolment, sign_out
 from passwordless_auth.models import Challenge, Identity, Passkey, SignIn
 from passwordless_auth.requester import Requester
 from passwordless_auth.testing.authenticator import NO_FAULT, Authenticator, Fault
 from tests.passkeys import ORIGIN, answer, asked_to_register, asked_to_sign_in, register, send, sign_in, with_passkey
 
-from .together import ready, signed_in, tabs, together
+from .together import in_the_middle_of, ready, signed_in, tabs, together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -132,3 +132,33 @@ def test_a_session_that_is_ended_while_a_passkey_confirms_it_stays_ended(browser
 
     assert not SignIn.objects.live().exists()
     assert not Session.objects.exists()
+
+
+def test_a_session_made_by_a_passkey_while_its_account_is_deactivated_does_not_outlive_it(
+    browser, authenticator, again
+):
+    credential = authenticator.get(asked_to_sign_in(browser), origin=ORIGIN)
+    user = Passkey.objects.get().user
+
+    def deactivate():
+        user.is_active = False
+        user.save()
+
+    signed, _done = in_the_middle_of(partial(answer, ready(browser), credential), deactivate)
+
+    assert signed.status_code < 500
+    user.is_active = True
+    user.save()
+    assert not browser.who()["authenticated"], "a session came back to life with its account"
+
+
+def test_a_session_made_by_a_passkey_while_its_owner_signs_out_everywhere_is_ended(browser, authenticator, again):
+    credential = authenticator.get(asked_to_sign_in(browser), origin=ORIGIN)
+
+    signed, _done = in_the_middle_of(
+        partial(answer, ready(browser), credential), partial(sign_out.end_everywhere, Passkey.objects.get().user)
+    )
+
+    assert signed.status_code < 500
+    assert not SignIn.objects.live().exists()
+    assert not browser.who()["authenticated"]
