@@ -9,13 +9,14 @@ from django.db.models import Count, IntegerField, Min, OuterRef, Q, QuerySet, Su
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.formats import localize
 from django.utils.translation import gettext_lazy as _
 
 from ..flows import operator
 from ..methods import passkey as webauthn
-from ..models import Passkey, Profile, RecoveryCode
+from ..models import Level, Passkey, Profile, RecoveryCode
 from ..requester import Requester
-from .acts import PasskeyActs, PeopleActs
+from .acts import PasskeyActs, PeopleActs, is_frozen
 from .rows import OfPersonAdmin
 
 
@@ -48,8 +49,8 @@ class PasskeyColumns:
 
 
 class PasskeyAdmin(PasskeyColumns, PasskeyActs, OfPersonAdmin):
-    list_display = ("name", "user", "provider", "kept", "created_at", "last_used_at", "blocked_at")
-    list_filter = (BlockedFilter, "backup_eligible", "created_at", "last_used_at")
+    list_display = ("name", "user", "provider", "kept", "blocked_at", "last_used_at", "created_at")
+    list_filter = (BlockedFilter, "created_at", "last_used_at")
     search_fields = ("public_id__exact", "aaguid__exact")
     search_help_text = _("A whole e-mail address of the owner, a public id, or an AAGUID")
     ordering = ("-pk",)
@@ -126,15 +127,35 @@ class FrozenFilter(admin.SimpleListFilter):
         return queryset.filter(frozen_until__gt=timezone.now()) if self.value() == "stopped" else queryset
 
 
-class ProfileAdmin(PeopleActs, OfPersonAdmin):
+class ProfileColumns:
+    """What is told of a profile, and asked, on its own page and on its owner's."""
+
+    @admin.display(description=_("authenticator app"), boolean=True)
+    def has_app(self, row: Profile) -> bool:
+        return row.has_totp
+
+    @admin.display(description=_("changes are stopped until"), ordering="frozen_until")
+    def stopped_until(self, row: Profile) -> str | None:
+        if not is_frozen(row):
+            return None
+        return str(localize(timezone.localtime(row.frozen_until)))
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "minimum_level":
+            levels = [(level.value, level.label) for level in Level if level.meets(Level.SINGLE)]
+            kwargs["choices"] = [("", _("no more than the site asks")), *levels]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)  # type: ignore[misc]
+
+
+class ProfileAdmin(ProfileColumns, PeopleActs, OfPersonAdmin):
     """What we keep of each person. The minimum level is the one thing to change here."""
 
-    list_display = ("user", "minimum_level", "has_totp", "frozen_until", "created_at")
-    list_filter = (FrozenFilter, "minimum_level", "has_totp")
+    list_display = ("user", "minimum_level", "has_app", "stopped_until", "created_at")
+    list_filter = (FrozenFilter, "minimum_level")
     search_fields = ("handle__exact",)
     search_help_text = _("A whole e-mail address, or the id that the outside knows the person by")
     ordering = ("-pk",)
-    fields = ("user", "handle", "minimum_level", "has_totp", "frozen_at", "frozen_until", "language", "created_at")
+    fields = ("user", "handle", "minimum_level", "has_app", "stopped_until", "language", "created_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return [name for name in self.fields if name != "minimum_level"]

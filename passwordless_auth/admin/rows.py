@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import admin
 from django.db.models import Model, QuerySet
@@ -80,6 +80,15 @@ class OfPersonAdmin(ReadOnlyAdmin):
         return queryset.filter(user__in=Identity.objects.filter(canonical=canonical).values("user"))
 
 
+#: How far a sign-in came.
+STATES: Final = {
+    "live": _("has a session"),
+    "pending": _("waits for another step"),
+    "given_up": _("never got the other step"),
+    "ended": _("ended"),
+}
+
+
 class StateFilter(admin.SimpleListFilter):
     """Sign-ins by how far they came."""
 
@@ -87,12 +96,7 @@ class StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            ("live", _("has a session")),
-            ("pending", _("waits for another step")),
-            ("given_up", _("never got the other step")),
-            ("ended", _("ended")),
-        ]
+        return list(STATES.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         now = timezone.now()
@@ -166,7 +170,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
 
 class SignInAdmin(OfPersonAdmin):
-    list_display = ("created_at", "user", "level", "methods", "browser", "ip", "last_seen_at", "ended_at", "end_reason")
+    list_display = ("created_at", "user", "level", "methods", "state", "browser", "ip", "last_seen_at")
     list_filter = (StateFilter, "level", "end_reason", "created_at")
     search_fields = ("public_id__exact",)
     search_help_text = _("A whole e-mail address, or a public id")
@@ -195,6 +199,14 @@ class SignInAdmin(OfPersonAdmin):
     @admin.display(description=_("methods"))
     def methods(self, row: SignIn) -> str:
         return ", ".join(row.methods)
+
+    @admin.display(description=_("state"))
+    def state(self, row: SignIn) -> str:
+        if row.ended_at is not None:
+            return f"{STATES['ended']}: {row.end_reason}"
+        if row.pending_until is None:
+            return str(STATES["live"])
+        return str(STATES["pending" if row.pending_until > timezone.now() else "given_up"])
 
     @admin.display(description=_("proofs"))
     def proven_by(self, row: SignIn) -> SafeString:
@@ -238,7 +250,7 @@ class IdentityAdmin(ReadOnlyAdmin):
 
 
 class EventAdmin(OfPersonAdmin):
-    list_display = ("created_at", "kind", "user", "masked", "ip", "details")
+    list_display = ("created_at", "kind", "user", "details", "masked", "ip")
     list_filter = ("kind", "created_at")
     search_fields = ("kind__startswith",)
     search_help_text = _("A whole e-mail address, or a kind of event")

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import Identity, Passkey, Profile, RecoveryCode, Totp
 from .acts import PeopleActs
-from .factors import PasskeyColumns, may_change_profile, save_minimum_level
+from .factors import PasskeyColumns, ProfileColumns, may_change_profile, save_minimum_level
 
 if TYPE_CHECKING:
     StackedInline = admin.StackedInline[Any, Any]  # generic for the type checker only
@@ -53,15 +53,15 @@ class IdentityInline(ReadOnlyInline):
     fields = readonly_fields = ("kind", "is_primary", "for_sign_in", "for_recovery", "origin", "proven_at")
 
 
-class ProfileInline(StackedInline):
+class ProfileInline(ProfileColumns, StackedInline):
     """The minimum level of the person, and how their account stands."""
 
     model = Profile
-    verbose_name_plural = _("passwordless sign-in")
+    verbose_name = verbose_name_plural = _("passwordless sign-in")
     max_num = 1
     can_delete = False
-    fields = ("minimum_level", "frozen_until", "recovery_codes")
-    readonly_fields = ("frozen_until", "recovery_codes")
+    fields = ("minimum_level", "stopped_until", "recovery_codes")
+    readonly_fields = ("stopped_until", "recovery_codes")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return may_change_profile(request, obj)

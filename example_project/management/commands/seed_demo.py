@@ -1,4 +1,5 @@
 from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import make_password
 from django.core.management.base import BaseCommand
 from django.db import transaction
 from django.utils import timezone
@@ -28,7 +29,10 @@ def add(*, email: str, **fields: object) -> bool:
     """One person whose address is proven, as if they had signed in before. False when they are there already."""
     if Identity.objects.filter(kind="email", canonical=email, proven_at__isnull=False).exists():
         return False
-    user, _ = get_user_model().objects.get_or_create(username=email.partition("@")[0], defaults=fields)
+    unusable = make_password(None)
+    user, _ = get_user_model().objects.get_or_create(
+        username=email.partition("@")[0], defaults={"password": unusable, **fields}
+    )
     Identity.objects.update_or_create(
         kind="email",
         canonical=email,
