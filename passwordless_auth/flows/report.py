@@ -146,6 +146,9 @@ def _behind(challenge: Challenge) -> _Behind:
     refused = {row.public_id for row in apps}
     if refuses_passkey(challenge):
         refused.add(challenge.params.get("passkey", ""))
+    if _kind(challenge) == "factors_reset":
+        # SECURITY: who talked an administrator into it had nothing to add a passkey with but that.
+        refused |= {row.public_id for row in passkeys if row.created_at >= challenge.created_at}
     ended = {challenge.params.get("sign_in")} - {None}
     found = -1
     while found != len(refused) + len(ended):
