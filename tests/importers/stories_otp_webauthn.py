@@ -149,6 +149,18 @@ class FromDjangoOtpWebauthn(Stories):
             assert "not allowed here" in imported(SOURCE)[0]
         assert imported(SOURCE) == ["passkeys: imported 1, already there 0, left out 0."]
 
+    def test_an_aaguid_is_tidied(self):
+        ada = person()
+        authenticator = self.registered(ada)
+        for kept, ours in (("EA9B8D66-4D01-1D21-3CE4-B6B48CB575D4", "ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4"), ("x", "")):
+            ImportedRow.objects.all().delete()
+            Passkey.objects.all().delete()
+            WebAuthnCredential.objects.update(aaguid=kept)
+            imported(SOURCE)
+            assert Passkey.objects.get().aaguid == ours
+            assert sign_in(self.browser, authenticator).status_code == 200
+            assert self.browser.get("/account/passkeys/").status_code == 200
+
     def test_one_whose_bytes_are_garbage_stays_behind(self):
         for number, (model, column) in enumerate(
             [(WebAuthnCredential, "public_key"), (WebAuthnAttestation, "data"), (WebAuthnCredential, "credential_id")]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from django.utils.translation import gettext as _
 
@@ -98,9 +99,10 @@ class PasskeyShelf(Shelf):
 def _passkey(credential: Credential, *, user_id: Any, now: datetime) -> Passkey:
     if not 0 < len(credential.credential_id) <= MAX_CREDENTIAL_ID:
         raise Unfit("its credential id is not 1 to 1023 bytes long")
-    if credential.aaguid and not webauthn.may_be_added(credential.aaguid):
+    aaguid = _aaguid(credential.aaguid)
+    if not webauthn.may_be_added(aaguid):
         raise Unfit("passkeys of its kind (AAGUID) are not allowed here")
-    provider = webauthn.provider_of(credential.aaguid)
+    provider = webauthn.provider_of(aaguid)
     return Passkey(
         user_id=user_id,
         name=tidy_name(credential.name) or (provider.name[:NAME_LENGTH] if provider else _("Passkey")),
@@ -114,13 +116,21 @@ def _passkey(credential: Credential, *, user_id: Any, now: datetime) -> Passkey:
         algorithm=_algorithm_of(credential.public_key),
         sign_count=credential.sign_count,
         transports=_transports(credential),
-        aaguid=credential.aaguid,
+        aaguid=aaguid,
         attestation_format=credential.attestation_format[:32],
         backup_eligible=credential.backup_eligible,
         backed_up=credential.backed_up,
         created_at=credential.created_at or now,
         last_used_at=credential.last_used_at,
     )
+
+
+def _aaguid(text: str) -> str:
+    """As our own rows have it: a UUID in lower case, "" for anything else."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return ""
 
 
 def _transports(credential: Credential) -> list[str]:
