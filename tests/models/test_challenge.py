@@ -3,10 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from passwordless_auth.identifiers import parse
-from passwordless_auth.models import Challenge
+from passwordless_auth.models import Challenge, SignIn
 from passwordless_auth.models.challenge import scope_of
 from passwordless_auth.requester import Requester
 
@@ -136,3 +137,79 @@ def test_who_asked_is_told_in_words():
 
     assert challenge.asker == {"browser": "Firefox", "os": "Linux", "ip": "192.0.2.1"}
     assert make(open_scope=None).asker == {"browser": "", "os": "", "ip": ""}
+
+
+# -- another device: each step is one UPDATE, which asks for itself whether it may
+
+
+@pytest.fixture
+def request_for_a_device(db):
+    user = User.objects.create(username="ada")
+    sign_in = SignIn.objects.create(user=user, level="phr")
+    later = LATER
+    return Challenge.objects.create(
+        purpose="enrol",
+        user=user,
+        sign_in=sign_in,
+        key_id="k1",
+        max_tries=3,
+        code_expires_at=later,
+        link_expires_at=later,
+        expires_at=later,
+    )
+
+
+PHONE = Requester(ip="198.51.100.7", user_agent="Phone", browser_key="p" * 43)
+
+
+def steps(challenge, requester=PHONE):
+    """Each step of a request that is ready for it."""
+    now, rows = NOW, Challenge.objects.filter(pk=challenge.pk)
+    ready = {"claim": {"browser_digest": ""}, "approve": {"approved_at": None}, "hold": {"approved_at": now}}
+    for name, columns in ready.items():
+        rows.update(**{"browser_digest": PHONE.browser_digest, "approved_at": None, **columns})
+        arguments = {"now": now} if name == "approve" else {"now": now, "requester": requester}
+        yield name, getattr(Challenge.objects, name)(challenge, **arguments)
+
+
+def test_each_step_is_taken_while_the_request_runs(request_for_a_device):
+    assert dict(steps(request_for_a_device)) == {"claim": True, "approve": True, "hold": True}
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        {"state": "cancelled"},
+        {"state": "spent"},
+        {"tries": 3},
+        {"code_expires_at": NOW},
+        {"purpose": "report"},
+    ],
+    ids=str,
+)
+def test_no_step_is_taken_when_it_is_over(request_for_a_device, over):
+    Challenge.objects.update(**over)
+
+    assert not any(dict(steps(request_for_a_device)).values())
+
+
+@pytest.mark.parametrize("over", [{"ended_at": NOW}, {"pending_until": NOW}], ids=["ended", "half"])
+def test_no_step_is_taken_without_the_session_that_made_it(request_for_a_device, over):
+    SignIn.objects.update(**over)
+
+    assert not any(dict(steps(request_for_a_device)).values())
+
+
+def test_only_the_browser_that_claimed_it_goes_on_and_only_when_it_was_approved(request_for_a_device):
+    challenge, now = request_for_a_device, NOW
+    other = Requester(browser_key="o" * 43)
+
+    assert not Challenge.objects.approve(challenge, now=now), "nobody has claimed it"
+    assert Challenge.objects.claim(challenge, requester=PHONE, now=now)
+    assert not Challenge.objects.claim(challenge, requester=other, now=now)
+    assert not Challenge.objects.hold(challenge, requester=PHONE, now=now), "nobody has approved it"
+    assert Challenge.objects.approve(challenge, now=now)
+    assert not Challenge.objects.approve(challenge, now=now), "once is enough"
+    assert not Challenge.objects.hold(challenge, requester=other, now=now)
+    assert not Challenge.objects.hold(challenge, requester=Requester(), now=now)
+    assert Challenge.objects.hold(challenge, requester=PHONE, now=now)
