@@ -236,10 +236,10 @@ def test_recovery_codes_are_found_by_what_is_on_the_paper():
     codes = add_recovery_codes(ada)
 
     rows = type(row).objects
-    assert rows.matching(ada, "abcd efgh ijkl mnop") == row
-    assert len({rows.matching(ada, code).pk for code in codes}) == 10
-    assert rows.matching(UserFactory(), codes[0]) is None
-    assert rows.matching(ada, RecoveryCodeFactory.build(user=ada).digest) is None
+    assert rows.matching("abcd efgh ijkl mnop", user_id=ada.pk) == row
+    assert len({rows.matching(code, user_id=ada.pk).pk for code in codes}) == 10
+    assert rows.matching(codes[0], user_id=UserFactory().pk) is None
+    assert rows.matching(RecoveryCodeFactory.build(user=ada).digest, user_id=ada.pk) is None
 
 
 def test_an_app_of_somebody_who_has_a_key_already():
