@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import IntegrityError, OperationalError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
@@ -259,7 +259,9 @@ def _asked(made: SignIn, *, requester: Requester, now: datetime) -> Challenge:
         )
         try:
             with transaction.atomic(durable=True):
-                Challenge.objects.supersede(scope, now=now)
+                # Only what is over: one that a second press has made at this moment is as good.
+                over = Challenge.objects.filter(Q(expires_at__lte=now) | Q(tries__gte=F("max_tries")))
+                over.supersede(scope, now=now)
                 challenge.save(force_insert=True)
         except (IntegrityError, OperationalError):  # a second press at the same moment made it
             if attempt == sign_in.ATTEMPTS - 1:
