@@ -12,6 +12,7 @@ from passwordless_auth.models import Challenge, Identity, SignIn
 from passwordless_auth.testing import add_totp, outbox, signed_in_client, totp_code
 from passwordless_auth.testing.factories import UserFactory
 
+from .totp import sign_in_with_app
 from .views.pages import Page
 
 pytestmark = pytest.mark.django_db
@@ -194,10 +195,9 @@ def test_a_recent_proof_of_a_level_is_one_of_ten_minutes(ada, clock, level, path
     assert client.get(path).status_code == 302
 
 
-def test_a_code_of_this_minute_makes_no_passkey_of_this_morning_recent(browser, clock, settings):
+def test_a_code_of_this_minute_makes_no_passkey_of_this_morning_recent(browser, ada, clock, settings):
     """MF-01, the other way round: strong this morning, fresh by mail now."""
     settings.PASSWORDLESS_AUTH_METHODS = ["magic_link", "one_time_code", "passkey"]
-    ada = UserFactory(email=ADA)
     browser.cookies.update(signed_in_client(ada, "phr").cookies)
     clock.shift(3600)
     assert browser.get("/recent/phr/").status_code == 302
@@ -221,16 +221,11 @@ def test_a_code_of_an_app_makes_no_passkey_of_this_morning_recent(browser, clock
     assert browser.get("/recent/phr/").status_code == 302
 
 
-def test_who_must_have_two_factors_confirms_with_two(browser, clock):
+def test_who_must_have_two_factors_confirms_with_two(browser, ada, clock):
     """A stolen session and a mailbox do not make one who has an app."""
-    ada = UserFactory(email=ADA)
     app = add_totp(ada)
-    browser.cookies.update(signed_in_client(ada, "multi").cookies)
-    sign_in = SignIn.objects.get()
-    SignIn.objects.filter(pk=sign_in.pk).update(minimum_level="multi")
-    session = browser.session
-    session["_passwordless_auth"] = {**session["_passwordless_auth"], "minimum": "multi"}
-    session.save()
+    sign_in_with_app(browser, app)
+    assert browser.get("/recent/").status_code == 200
     clock.shift(3600)
     assert browser.get("/recent/").status_code == 302
 
@@ -238,6 +233,18 @@ def test_who_must_have_two_factors_confirms_with_two(browser, clock):
     assert browser.get("/recent/").status_code == 302
     response = browser.submit("/login/step-up/", {"action": "totp", "next": "/recent/", "code": totp_code(app)})
     assert response["Location"] == "/recent/"
+    assert browser.get("/recent/").status_code == 200
+
+
+def test_a_second_factor_that_came_later_counts_for_the_sessions_that_were_there(browser, ada, clock):
+    browser.sign_in(ADA)
+    app = add_totp(ada)
+    clock.shift(3600)
+    browser.submit("/login/step-up/", {"next": "/recent/"})
+    browser.submit("/login/wait/", {"code": outbox.last_code(ADA)})
+
+    assert browser.get("/recent/").status_code == 302
+    browser.submit("/login/step-up/", {"action": "totp", "code": totp_code(app)})
     assert browser.get("/recent/").status_code == 200
 
 

@@ -7,10 +7,12 @@ from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
 from passwordless_auth import signals
-from passwordless_auth.flows import login_link
+from passwordless_auth.flows import login_link, sign_in
 from passwordless_auth.flows.purging import purge
+from passwordless_auth.identifiers import parse
 from passwordless_auth.models import Challenge, Event, Level, Passkey, Profile, SignIn, Totp
 from passwordless_auth.policies import Policy
+from passwordless_auth.requester import Requester
 from passwordless_auth.testing import add_passkey, add_recovery_codes, add_totp, outbox, signed_in_client, totp_code
 from passwordless_auth.testing.authenticator import Authenticator
 from passwordless_auth.testing.factories import UserFactory
@@ -224,6 +226,11 @@ def test_no_code_of_an_app_makes_a_recovery_into_two_factors(browser, ada):
     browser.submit("/login/recovery/", {"identifier": ADA, "code": code})
     assert SignIn.objects.get().level == "recovered"
 
+    # Nor does a code of a message, should some caller ask for one.
+    key = browser.cookies["passwordless_browser"].value
+    sign_in.start(parse(ADA), requester=Requester(browser_key=key), purpose="step_up", sign_in=SignIn.objects.get())
+    assert browser.submit("/login/wait/", {"code": outbox.last_code(ADA)}).status_code == 303
+    assert SignIn.objects.get().methods == ["recovery_code", "one_time_code"]
     for level in ("single", "multi"):
         page = Page(browser.submit("/login/step-up/", {"action": "totp", "level": level, "code": totp_code(app)}))
         assert page.code == "step_up_required"

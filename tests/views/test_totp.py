@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.core import mail
 
 from passwordless_auth import signals
-from passwordless_auth.models import Challenge, Event, Profile, SignIn, Totp
+from passwordless_auth.models import Challenge, Counter, Event, Profile, SignIn, Totp
 from passwordless_auth.testing import add_passkey, add_totp, outbox, signed_in_client, totp_code
 from passwordless_auth.testing.factories import UserFactory
 
@@ -355,7 +355,8 @@ def test_a_code_works_once_in_any_browser_and_at_any_door(browser, other_browser
     assert answer(browser, url, code).status_code == 303
 
     assert browser.submit("/login/step-up/", {"action": "totp", "level": "multi", "code": code}).status_code == 400
-    assert not app.verify_token(code)
+    assert not Totp.objects.get().verify_token(code)
+    assert Counter.objects.get(action="failures_totp", period=900).count == 2  # what was used is wrong, and counted
     assert answer(other_browser, other_url, code).status_code == 400
     assert not other_browser.who()["authenticated"]
     assert answer(other_browser, other_url, totp_code(app)).status_code == 303
