@@ -7,11 +7,11 @@ from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
 from passwordless_auth import signals
-from passwordless_auth.flows import login_link, sign_in
+from passwordless_auth.flows import login_link, sign_in, totp
 from passwordless_auth.flows.purging import purge
 from passwordless_auth.identifiers import parse
 from passwordless_auth.models import Challenge, Event, Level, Passkey, Profile, SignIn, Totp
-from passwordless_auth.policies import Policy
+from passwordless_auth.policies import NextStep, Policy
 from passwordless_auth.requester import Requester
 from passwordless_auth.testing import add_passkey, add_recovery_codes, add_totp, outbox, signed_in_client, totp_code
 from passwordless_auth.testing.authenticator import Authenticator
@@ -226,14 +226,26 @@ def test_no_code_of_an_app_makes_a_recovery_into_two_factors(browser, ada):
     browser.submit("/login/recovery/", {"identifier": ADA, "code": code})
     assert SignIn.objects.get().level == "recovered"
 
-    # Nor does a code of a message, should some caller ask for one.
-    key = browser.cookies["passwordless_browser"].value
-    sign_in.start(parse(ADA), requester=Requester(browser_key=key), purpose="step_up", sign_in=SignIn.objects.get())
-    assert browser.submit("/login/wait/", {"code": outbox.last_code(ADA)}).status_code == 303
-    assert SignIn.objects.get().methods == ["recovery_code", "one_time_code"]
     for level in ("single", "multi"):
         page = Page(browser.submit("/login/step-up/", {"action": "totp", "level": level, "code": totp_code(app)}))
         assert page.code == "step_up_required"
+    assert SignIn.objects.get().level == "recovered"
+    assert browser.get("/members/").status_code == 302
+
+
+def requester_of(browser):
+    return Requester(browser_key=browser.cookies["passwordless_browser"].value)
+
+
+def test_no_message_makes_a_recovery_by_message_into_a_sign_in(browser, ada, clock):
+    """SECURITY: should some caller ask for one. What recovers may be an address that signs nobody in."""
+    browser.submit("/login/recovery/", {"identifier": ADA, "action": "send"})
+    browser.submit("/login/wait/", {"code": outbox.last_code(ADA)})
+    recovered = SignIn.objects.get()
+    clock.shift(61)
+    sign_in.start(parse(ADA), requester=requester_of(browser), purpose="step_up", sign_in=recovered)
+    assert browser.submit("/login/wait/", {"code": outbox.last_code(ADA)}).status_code == 303
+
     assert SignIn.objects.get().level == "recovered"
     assert browser.get("/members/").status_code == 302
 
@@ -321,6 +333,10 @@ def test_what_the_first_step_was_asked_for_counts_for_the_second(browser, ada):
     assert SignIn.objects.get().minimum_level == "phr"
 
     assert Page(answer(browser, url, totp_code(app))).code == "step_up_required"
+    outcome = totp.answer(  # another caller, who offers it all the same
+        SignIn.objects.get(), totp_code(app), requester=requester_of(browser), establish=pytest.fail
+    )
+    assert outcome.due == NextStep(Level.PHR)
     assert is_nobody(browser)
     assert confirm_by_passkey(browser, authenticator, url).status_code == 200
 
