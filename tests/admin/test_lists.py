@@ -101,7 +101,8 @@ def test_an_app_is_listed_without_its_key(client_of_root, ada):
 
 def test_recovery_codes_are_counted_for_each_person_and_never_shown(client_of_root, ada):
     codes = add_recovery_codes(ada, 5)
-    RecoveryCode.objects.filter(pk__in=RecoveryCode.objects.values("pk")[:2]).update(used_at=timezone.now())
+    used = list(RecoveryCode.objects.values_list("pk", flat=True)[:2])
+    RecoveryCode.objects.filter(pk__in=used).update(used_at=timezone.now())
     bob = UserFactory(username="bob")
     codes += add_recovery_codes(bob, 2)
 
