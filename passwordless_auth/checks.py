@@ -391,6 +391,22 @@ def check_weak_cookies(**_kwargs: Any) -> Iterator[Message]:
         yield _weak(114, "SESSION_COOKIE_DOMAIN shares the session with every host of the domain.")
 
 
+def check_admin(**_kwargs: Any) -> Iterator[Message]:
+    """A level that is asked for at one door and not at another guards nothing."""
+    if _rank(settings.LEVEL_FOR_STAFF) <= Level.SINGLE.rank or not apps.is_installed("django.contrib.admin"):
+        return
+    admin: Any = apps.get_app_config("admin")
+    site = import_string(admin.default_site)
+    if not hasattr(site, "reaches_level"):
+        yield _weak(
+            118,
+            "The default admin site does not ask for PASSWORDLESS_AUTH_LEVEL_FOR_STAFF: a password, or a session whose "
+            "level has faded, opens it.",
+            "Put 'passwordless_auth.admin.apps.PasswordlessAdminConfig' into INSTALLED_APPS in the place of "
+            "'django.contrib.admin'. With an AdminSite of your own, add PasswordlessAdminMixin to it and silence this.",
+        )
+
+
 def _limits(name: str) -> Sequence[throttling.Limit]:
     try:
         return throttling.parse(getattr(settings, name))
@@ -463,7 +479,7 @@ _CHECKS: Final[Iterable[Callable[..., Iterator[Message]]]] = (
 def register_all() -> None:
     for check in _CHECKS:
         checks.register(_listed(check), checks.Tags.security)
-    for check in (check_weak_numbers, check_weak_cookies):
+    for check in (check_weak_numbers, check_weak_cookies, check_admin):
         checks.register(_listed(check), checks.Tags.security, deploy=True)
     for check in (check_keys_in_use, check_unimported_users):
         checks.register(_listed(check), checks.Tags.database)

@@ -154,6 +154,7 @@ WRONG = {
     "W116": [{"PENDING_LIFETIME": 901}],
     "W117": [{"LEVEL_LIFETIME": 86401}],
     "W114": [{"SESSION_COOKIE_DOMAIN": ".example.com"}],
+    "W118": [{"LEVEL_FOR_STAFF": "multi"}, {"LEVEL_FOR_STAFF": "phr"}],
 }
 
 #: Settings as a careful host has them: no check of ours says a word, ``--deploy`` included.
@@ -261,8 +262,15 @@ def test_a_setting_that_is_wrong_does_not_break_the_checks_of_weak_ones(apply, i
     assert ident in found(include_deployment_checks=True)
 
 
+@pytest.fixture
+def our_admin(monkeypatch):
+    """As in a host with PasswordlessAdminConfig."""
+    site = "passwordless_auth.admin.sites.PasswordlessAdminSite"
+    monkeypatch.setattr(django.apps.apps.get_app_config("admin"), "default_site", site, raising=False)
+
+
 @pytest.mark.parametrize("right", [{}, *ALSO_RIGHT], ids=str)
-def test_right_settings_yield_nothing(apply, right):
+def test_right_settings_yield_nothing(apply, our_admin, right):
     apply(right)
 
     assert found(include_deployment_checks=True) == []
@@ -440,3 +448,9 @@ def test_every_check_has_a_test():
 
     assert tested == ids_in_the_source()
     assert len(tested) > 35
+
+
+def test_an_admin_site_of_ours_asks_for_the_level(apply, our_admin):
+    apply({"LEVEL_FOR_STAFF": "phr"})
+
+    assert found(include_deployment_checks=True) == []

@@ -5,11 +5,11 @@ from django.test import Client
 from django.utils import timezone
 
 from passwordless_auth.models import Passkey
-from passwordless_auth.testing import signed_in_client
+from passwordless_auth.testing import add_recovery_codes, signed_in_client
 from passwordless_auth.testing.authenticator import Authenticator
 from passwordless_auth.testing.factories import PasskeyFactory
 from tests.admin.test_sites import led_to
-from tests.passkeys import sign_in
+from tests.passkeys import register, sign_in
 from tests.views.pages import Page
 
 pytestmark = pytest.mark.django_db
@@ -40,10 +40,30 @@ def test_a_message_alone_does_not(root):
     assert visited(signed_in_client(root, "single")) == REFUSED
 
 
-def test_neither_does_a_recovery_code(root):
+def test_neither_does_a_recovery_code(root, browser):
     PasskeyFactory(user=root)  # there is a device, and it did not prove
+    codes = add_recovery_codes(root)
 
-    assert visited(signed_in_client(root, "recovered")) == REFUSED
+    answer = browser.submit("/login/recovery/", {"identifier": "root@example.net", "code": codes[0]})
+
+    assert answer.status_code == 303
+    assert browser.who()["level"] == "recovered"
+    assert visited(browser) == REFUSED
+    assert Page(led_to(browser, "/ours/")[1]).code == "step_up_required"
+    assert Page(led_to(browser, "/both/")[1]).code == "step_up_required"
+
+
+def test_what_was_recovered_opens_it_once_its_new_passkey_is_used(root, browser):
+    codes = add_recovery_codes(root)
+    browser.submit("/login/recovery/", {"identifier": "root@example.net", "code": codes[0]})
+    authenticator, added = register(browser)
+    assert added.status_code == 200
+    assert visited(browser) == REFUSED
+
+    assert sign_in(browser, authenticator).status_code == 200
+
+    assert visited(browser) == (200, "")
+    assert led_to(browser, "/ours/")[1].status_code == 200
 
 
 def test_a_blocked_passkey_closes_it_for_the_sessions_that_it_made(root, client_of_root):
