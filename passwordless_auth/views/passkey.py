@@ -342,7 +342,6 @@ class PasskeysView(PasskeyPageView):
             recovered=recovered_context(self.request),
             next=self.next_url(),
             after_url=self._after_adding(session),
-            usable=any(not row.is_blocked for row in rows),
             notice=notice if notice in NOTICES else "",
         )
 

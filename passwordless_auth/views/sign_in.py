@@ -159,7 +159,8 @@ class WaitView(PageView):
             status_url=f"{reverse('passwordless_auth:wait_status')}?challenge={challenge.public_id}",
             purpose=challenge.purpose,
             next=safe_next(challenge.next_url),
-            passkeys="passkey" in settings.METHODS,
+            # Who recovers an account has lost theirs.
+            passkeys="passkey" in settings.METHODS and challenge.purpose != Challenge.Purpose.RECOVER,
             notice="resent" if self.request.GET.get("notice") == "resent" else "",
         )
 

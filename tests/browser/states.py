@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import Browser, expect
 
+from .authenticators import VirtualAuthenticator
 from .people import Person, another_code
 from .site import Site, address
 
@@ -276,6 +277,135 @@ def step_up(stage):
     person = stage.guest_of(host, stage.strict)
     person.opens("/members/recent/")
     return person
+
+
+# -- recovering
+
+
+@state("recovery", german=True)
+def recovery(stage):
+    person = stage.person()
+    person.opens("/login/recovery/?next=/members/")
+    return person
+
+
+@state("recovery", "invalid_code", german=True)
+def recovery_with_a_wrong_code(stage):
+    person = recovery(stage)
+    _types_recovery_code(person, address(), "AAAA-BBBB-CCCC-DDDD")
+    return person
+
+
+@state("recovery")
+def recovery_signed_in(stage):
+    person = _signed_in(stage)
+    person.opens("/login/recovery/")
+    return person
+
+
+@state("wait", german=True)
+def wait_for_a_recovery(stage):
+    ada = _ada(stage)[1]
+    person = stage.person()
+    person.opens("/login/recovery/")
+    person.page.locator("#identifier").fill(ada)
+    person.page.locator("button[value=send]").click()
+    return person
+
+
+@state("recovery_codes", german=True)
+def recovery_codes(stage):
+    person = _signed_in(stage)
+    person.opens("/account/recovery-codes/")
+    return person
+
+
+@state("recovery_codes", german=True)
+def recovery_codes_shown(stage):
+    person = recovery_codes(stage)
+    person.page.locator("button[value=make]").click()
+    person.page.locator("[data-code]").first.wait_for()
+    return person
+
+
+@state("recovery_codes", german=True)
+def recovery_codes_few(stage):
+    person = recovery_codes_shown(stage)
+    stage.site.sql(
+        "UPDATE passwordless_auth_recoverycode SET used_at = created_at WHERE id NOT IN "
+        "(SELECT id FROM passwordless_auth_recoverycode ORDER BY id DESC LIMIT 2)"
+    )
+    person.opens("/account/recovery-codes/")
+    return person
+
+
+@state("recovery_codes", german=True)
+def recovery_codes_after_a_stale_proof(stage):
+    person = recovery_codes_few(stage)
+    person.page.wait_for_timeout(2100)
+    person = stage.guest_of(person, stage.strict)
+    person.opens("/account/recovery-codes/")
+    return person
+
+
+@state("account", german=True)
+def account_with_few_codes(stage):
+    person = recovery_codes_few(stage)
+    person.opens("/account/")
+    return person
+
+
+@state("passkeys", german=True)
+def passkeys_recovered(stage):
+    return _recovered(stage)
+
+
+@state("login", german=True)
+def login_recovered(stage):
+    person = _recovered(stage)
+    person.opens("/members/")
+    return person
+
+
+@state("account", german=True)
+def account_recovered(stage):
+    person = _recovered(stage)
+    person.opens("/account/")
+    return person
+
+
+@state("passkeys", german=True)
+def passkeys_recovered_and_added(stage):
+    person = _recovered(stage)
+    VirtualAuthenticator(person.page)
+    person.page.locator("[data-passkey-add] button").click()
+    person.page.locator("[data-step-up]").wait_for()
+    return person
+
+
+@state("error", "step_up_required")
+def error_recovered(stage):
+    person = _recovered(stage)
+    person.opens("/account/sessions/")
+    return person
+
+
+def _recovered(stage: Stage) -> Person:
+    host, ada = _ada(stage)
+    host.opens("/account/recovery-codes/")
+    host.page.locator("button[value=make]").click()
+    code = host.page.locator("[data-code]").first.inner_text()
+    person = stage.person()
+    person.opens("/login/recovery/")
+    _types_recovery_code(person, ada, code)
+    person.sees("passkeys")
+    return person
+
+
+def _types_recovery_code(person: Person, ada: str, code: str) -> None:
+    person.page.locator("#identifier").fill(ada)
+    person.page.locator("#code").fill(code)
+    person.page.keyboard.press("Enter")
 
 
 @state("logout_confirm", german=True)

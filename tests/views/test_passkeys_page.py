@@ -333,13 +333,13 @@ def test_who_recovers_an_account_adds_a_passkey_and_goes_on_with_it():
     ada = User.objects.create_user("ada", ADA)
     client = signed_in_client(ada, "recovered")
     page = visit(client, f"{PASSKEYS}?next=/members/")
-    assert "You are only let in to recover your account." in page.words
+    assert "Until you sign in with a passkey you can look at it and add one, and nothing else." in page.words
     assert 'data-next="/account/passkeys/?notice=added&amp;next=%2Fmembers%2F"' in page.html
     assert "Rename" not in page.words
 
     add_passkey(ada)
     page = visit(client, f"{PASSKEYS}?notice=added&next=/members/")
-    assert "Sign in with a passkey, and everything is yours again." in page.words
+    assert "Have you found a device with a passkey of yours?" in page.words
     assert "next=%2Fmembers%2F&amp;step_up=1" in page.html
 
 
