@@ -58,7 +58,13 @@ class LoginView(PageView):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         initial = request.GET.get("identifier", "")[:254]
-        return self._page(self.form_class(initial={"identifier": initial}))
+        page = self._page(self.form_class(initial={"identifier": initial}))
+        if self.requester.browser_key or "passkey" not in settings.METHODS:
+            return page
+        # Now, and not with the first answer: the script asks for a challenge while the form may be on its way, and each
+        # would be given a key of its own. The later one would make the other's challenge that of a stranger.
+        self.with_browser()
+        return self.keep_browser(page)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         form = self.form_class(request.POST)

@@ -149,6 +149,11 @@ class Person:
     def session(self) -> dict:
         return self.context.request.get("/login/session.json").json()
 
+    @property
+    def session_key(self) -> str:
+        (cookie,) = [cookie for cookie in self.context.cookies() if cookie["name"] == "sessionid"]
+        return cookie["value"]
+
 
 def another_code(code: str) -> str:
     """A code as long, of the same alphabet, and wrong."""

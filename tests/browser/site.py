@@ -153,6 +153,10 @@ class Site:
     def forget_limits(self) -> None:
         self.sql("DELETE FROM passwordless_auth_counter")
 
+    def newest_user(self) -> str:
+        """The address of whoever signed up last."""
+        return self.sql("SELECT email FROM auth_user ORDER BY id DESC LIMIT 1")[0][0]
+
     def delete_identity(self, of: str) -> None:
         self.sql("UPDATE passwordless_auth_challenge SET identity_id = NULL WHERE canonical = ?", of)
         self.sql("DELETE FROM passwordless_auth_identity WHERE canonical = ?", of)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import Browser, expect
 
-from .authenticators import VirtualAuthenticator
+from .authenticators import GOOGLE, VirtualAuthenticator
 from .people import Person, another_code
 from .site import Site, address
 
@@ -15,6 +15,13 @@ IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
     "Version/18.5 Mobile/15E148 Safari/604.1"
 )
+WINDOWS_HELLO = "08987058-cadc-4b81-b6e1-30de50dcbe96"
+#: Names that people gave, and the AAGUIDs of those who keep the passkeys.
+KEEPERS = {
+    "Google Password Manager": GOOGLE,
+    "My phone": "fbfc3007-154e-4ecc-8c0b-6e020557d7bd",
+    "The laptop at work, with a name that is rather long": WINDOWS_HELLO,
+}
 
 
 @dataclass
@@ -429,6 +436,153 @@ def signed_out_everywhere(stage):
     return person
 
 
+# -- passkeys
+
+
+@state("login", german=True)
+def login_with_a_passkey_refused(stage):
+    person = stage.person()
+    person.opens("/login/")
+    person.page.locator("#identifier").fill("ada@example")
+    person.page.locator("[data-passkey-button]").click()
+    expect(person.page.get_by_role("alert")).to_be_visible()
+    return person
+
+
+@state("login")
+def login_after_a_dialog_was_stopped(stage):
+    person = stage.person()
+    VirtualAuthenticator(person.page, isUserVerified=False)
+    person.opens("/login/")
+    person.page.locator("[data-passkey-button]").click()
+    expect(person.page.locator("[data-passkey-said]")).not_to_be_empty()
+    return person
+
+
+@state("enrol", german=True)
+def offer_to_a_new_account(stage):
+    return _offered(stage)[0]
+
+
+@state("enrol")
+def offer_after_a_sign_in(stage):
+    person, _device = _offered(stage)
+    person.opens("/account/passkeys/offer/")
+    return person
+
+
+@state("enrol")
+def offer_whose_dialog_was_stopped(stage):
+    person, device = _offered(stage)
+    device.recognises(False)
+    person.page.locator("[data-passkey-button]").click()
+    expect(person.page.locator("[data-passkey-said]")).not_to_be_empty()
+    return person
+
+
+@state("passkeys", german=True)
+def passkeys_none(stage):
+    person, _device = _offered(stage)
+    person.opens("/account/passkeys/")
+    return person
+
+
+@state("passkeys")
+def passkeys_none_and_too_late(stage):
+    person, _device = _offered(stage)
+    stage.site.age_session(person.session_key, 601)
+    person.opens("/account/passkeys/")
+    return person
+
+
+@state("passkeys")
+def passkeys_of_a_session_by_code(stage):
+    person, _device = _with_a_passkey(stage)
+    person.opens("/account/passkeys/")
+    return person
+
+
+@state("passkeys", german=True)
+def passkeys_many(stage):
+    person, device = _strong(stage)
+    for name, keeper in KEEPERS.items():
+        device.remove()
+        device = VirtualAuthenticator(person.page, defaultBackupEligibility=keeper != WINDOWS_HELLO)
+        person.opens("/account/passkeys/", "passkeys")
+        person.page.locator("[data-passkey-add] button").click()
+        expect(person.page.locator("main > [role=status]")).to_be_visible()
+        stage.site.sql(
+            "UPDATE passwordless_auth_passkey SET aaguid = ?, name = ? "
+            "WHERE id = (SELECT MAX(id) FROM passwordless_auth_passkey)",
+            keeper,
+            name,
+        )
+    person.opens("/account/passkeys/")
+    person.page.locator("a[href*='action=block']").last.click()
+    person.page.locator("button[value=block]").click()
+    return person
+
+
+@state("passkeys")
+def passkeys_all_blocked(stage):
+    person, _device = _with_a_passkey(stage)
+    stage.site.sql("UPDATE passwordless_auth_passkey SET confirmed = 0, blocked_at = created_at")
+    person.opens("/account/passkeys/")
+    return person
+
+
+@state("passkeys", "last_way_in", german=True)
+def passkeys_last_way_in(stage):
+    person, _device = _strong(stage)
+    stage.site.delete_identity(stage.site.newest_user())
+    person.opens("/account/passkeys/")
+    person.page.locator("a[href*='action=remove']").click()
+    person.page.locator("button[value=remove]").click()
+    return person
+
+
+@state("passkeys", "unknown_credential")
+def passkeys_without_the_one_that_was_meant(stage):
+    person, _device = _strong(stage)
+    person.opens("/account/passkeys/change/?action=remove&passkey=nothing")
+    return person
+
+
+@state("passkeys", german=True)
+def passkey_rename(stage):
+    person, _device = _strong(stage)
+    person.opens("/account/passkeys/")
+    person.page.locator("a[href*='action=rename']").click()
+    expect(person.page.locator("#name")).to_be_visible()
+    return person
+
+
+@state("passkeys", german=True)
+def passkey_block(stage):
+    person, _device = _strong(stage)
+    person.opens("/account/passkeys/")
+    person.page.locator("a[href*='action=block']").click()
+    expect(person.page.locator("button[value=block]")).to_be_visible()
+    return person
+
+
+@state("passkeys")
+def passkey_remove(stage):
+    person, _device = _strong(stage)
+    person.opens("/account/passkeys/")
+    person.page.locator("a[href*='action=remove']").click()
+    expect(person.page.locator("button[value=remove]")).to_be_visible()
+    return person
+
+
+@state("step_up", german=True)
+def step_up_by_a_passkey(stage):
+    person, _device = _with_a_passkey(stage)
+    person.opens("/account/passkeys/")
+    person.page.locator("a[href*='action=remove']").click()
+    return person
+
+
 # -- refusals
 
 
@@ -655,6 +809,36 @@ def _ada(stage: Stage) -> tuple[Person, str]:
 
 def _signed_in(stage: Stage) -> Person:
     return _ada(stage)[0]
+
+
+def _offered(stage: Stage) -> tuple[Person, VirtualAuthenticator]:
+    """Somebody who has just signed up, at a browser that can make passkeys, and is offered one."""
+    person, ada = stage.person(), address()
+    device = VirtualAuthenticator(person.page)
+    person.opens("/login/")
+    person.page.locator("#identifier").fill(ada)
+    person.page.keyboard.press("Enter")
+    person.sees("wait")
+    person.code_field.fill(stage.site.message(ada)["code"])
+    person.page.keyboard.press("Enter")
+    person.sees("enrol")
+    return person, device
+
+
+def _with_a_passkey(stage: Stage) -> tuple[Person, VirtualAuthenticator]:
+    person, device = _offered(stage)
+    person.page.locator("[data-passkey-button]").click()
+    person.sees("account")
+    return person, device
+
+
+def _strong(stage: Stage) -> tuple[Person, VirtualAuthenticator]:
+    """Somebody who has just signed in with a passkey."""
+    person, device = _with_a_passkey(stage)
+    person.context.clear_cookies()
+    person.opens("/login/")
+    person.sees("account")
+    return person, device
 
 
 def _elsewhere(stage: Stage) -> tuple[Person, str]:

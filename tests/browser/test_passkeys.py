@@ -445,7 +445,7 @@ def test_what_was_pressed_when_the_proof_had_aged_is_done_after_the_confirmation
     sign_in_by_passkey(person)
     person.opens("/account/passkeys/", "passkeys")
     person.follows("Remove")
-    site.age_session(session_key(person), 601)
+    site.age_session(person.session_key, 601)
     person.presses("Remove it")
     person.sees("step_up")
     person.presses("Use a passkey")
@@ -460,7 +460,7 @@ def test_the_first_passkey_comes_soon_after_the_sign_in_or_after_another_one(sit
     person.asks(ada)
     person.types_code(site.message(ada)["code"])
     person.sees("enrol")
-    site.age_session(session_key(person), 601)
+    site.age_session(person.session_key, 601)
     person.opens("/account/passkeys/", "passkeys")
     expect(person.page.get_by_text("It can be added within ten minutes after signing in.")).to_be_visible()
     person.follows("Sign in again")
@@ -473,11 +473,6 @@ def test_the_first_passkey_comes_soon_after_the_sign_in_or_after_another_one(sit
     person.presses("Add a passkey")
 
     person.sees("passkeys")
-
-
-def session_key(person):
-    (cookie,) = [cookie for cookie in person.context.cookies() if cookie["name"] == "sessionid"]
-    return cookie["value"]
 
 
 def unpadded(base64):

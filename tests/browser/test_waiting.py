@@ -108,7 +108,7 @@ def test_the_field_tells_phones_what_it_wants(site, strict_site, people):
 def test_the_address_field_tells_phones_what_it_wants(person):
     person.opens("/login/", "login")
     field = person.page.get_by_label("E-mail address")
-    expect(field).to_have_attribute("autocomplete", "email")
+    expect(field).to_have_attribute("autocomplete", "username webauthn")  # an address, or a passkey
     expect(field).to_have_attribute("inputmode", "email")
     expect(field).to_have_attribute("autocapitalize", "none")
     expect(field).to_be_focused()

@@ -35,6 +35,21 @@ def test_the_form_leads_to_the_page_that_waits_and_remembers_where_the_person_wa
     assert browser.submit("/login/wait/", {"code": outbox.last_code(ADA)})["Location"] == "/members/"
 
 
+def test_the_page_gives_the_browser_its_key_so_that_script_and_form_agree_on_it(browser, settings):
+    browser.get("/login/")
+    key = browser.cookies["passwordless_browser"].value
+    options = browser.post("/login/passkey/options/", {}, content_type="application/json")
+    browser.start()
+
+    assert options.status_code == 200
+    assert browser.cookies["passwordless_browser"].value == key
+    assert "passwordless_browser" not in browser.get("/login/").cookies
+
+    settings.PASSWORDLESS_AUTH_METHODS = ["one_time_code"]
+    browser.cookies.clear()
+    assert "passwordless_browser" not in browser.get("/login/").cookies
+
+
 def test_what_is_no_address_is_said_beside_the_field_and_stands_in_it(browser):
     page = visit(browser, "/login/?next=/members/").press(browser, "Send me the message", identifier="ada@gmail")
 
