@@ -333,7 +333,6 @@ class PasskeysView(PasskeyPageView):
             error_code=error_code,
             error=error,
             passkeys=[shown(row, self.requester) for row in rows],
-            signal=json.dumps(signal_of(self.member, rows)),
             level=session.level or "",
             add=self._add_state(session, rows),
             may_change=enrolment.is_strong(session),

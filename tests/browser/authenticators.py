@@ -4,9 +4,6 @@ import time
 
 from playwright.sync_api import Page
 
-#: The AAGUID of Google Password Manager, a name that pages can show.
-GOOGLE = "ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4"
-
 #: A phone or laptop with a passkey manager that syncs, and a person who holds a finger to it when asked.
 DEVICE = {
     "protocol": "ctap2",

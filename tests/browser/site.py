@@ -145,7 +145,7 @@ class Site:
         signed = {"key": self.environment["SECRET_KEY"], "salt": "django.contrib.sessions.SessionStore"}
         ((data,),) = self.sql("SELECT session_data FROM django_session WHERE session_key = ?", key)
         content = signing.loads(data, **signed)
-        for moment in ("until", "auth_time", "strong_time", "phr_time"):
+        for moment in ("created_at", "until", "auth_time", "strong_time", "phr_time"):
             content["_passwordless_auth"][moment] -= seconds
         data = signing.dumps(content, compress=True, **signed)
         self.sql("UPDATE django_session SET session_data = ? WHERE session_key = ?", data, key)

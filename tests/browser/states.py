@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import Browser, expect
 
-from .authenticators import GOOGLE, VirtualAuthenticator
+from .authenticators import VirtualAuthenticator
 from .people import Person, another_code
 from .site import Site, address
 
@@ -18,7 +18,6 @@ IPHONE = (
 WINDOWS_HELLO = "08987058-cadc-4b81-b6e1-30de50dcbe96"
 #: Names that people gave, and the AAGUIDs of those who keep the passkeys.
 KEEPERS = {
-    "Google Password Manager": GOOGLE,
     "My phone": "fbfc3007-154e-4ecc-8c0b-6e020557d7bd",
     "The laptop at work, with a name that is rather long": WINDOWS_HELLO,
 }
@@ -507,7 +506,8 @@ def passkeys_many(stage):
     person, device = _strong(stage)
     for name, keeper in KEEPERS.items():
         device.remove()
-        device = VirtualAuthenticator(person.page, defaultBackupEligibility=keeper != WINDOWS_HELLO)
+        synced = keeper != WINDOWS_HELLO
+        device = VirtualAuthenticator(person.page, defaultBackupEligibility=synced, defaultBackupState=synced)
         person.opens("/account/passkeys/", "passkeys")
         person.page.locator("[data-passkey-add] button").click()
         expect(person.page.locator("main > [role=status]")).to_be_visible()
@@ -541,8 +541,8 @@ def passkeys_last_way_in(stage):
     return person
 
 
-@state("passkeys", "unknown_credential")
-def passkeys_without_the_one_that_was_meant(stage):
+@state("error", "unknown_credential")
+def error_unknown_credential(stage):
     person, _device = _strong(stage)
     person.opens("/account/passkeys/change/?action=remove&passkey=nothing")
     return person
@@ -776,7 +776,7 @@ def example_not_found(stage):
     return person
 
 
-@state()
+@state("error", "no_access")
 def example_not_for_you(stage):
     person = _signed_in(stage)
     person.opens("/admin/login/")

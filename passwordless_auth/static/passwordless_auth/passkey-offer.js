@@ -16,3 +16,20 @@ for (const form of document.querySelectorAll("form[data-passkey-offer]")) {
     form.dispatchEvent(new Event("passkey-offer"));
   });
 }
+
+// The button for a passkey, on a page where few press it: passkey.js comes with the press, and takes it over.
+for (const root of document.querySelectorAll("[data-passkey-later]")) {
+  root.hidden = !globalThis.PublicKeyCredential;
+  const button = root.querySelector("[data-passkey-button]");
+  const load = async () => {
+    button.removeEventListener("click", load);
+    try {
+      await import(root.dataset.passkeyLater);
+      button.click();
+    } catch {
+      button.addEventListener("click", load);
+      root.querySelector("[data-passkey-said]").textContent = root.dataset.failed;
+    }
+  };
+  button.addEventListener("click", load);
+}

@@ -1,12 +1,12 @@
-// Passkeys in the browser: offered in the address field, by a button, added, and kept in step with this site.
-// All words come from the page, so that they are translated. Where passkeys can't be, nothing of this is shown.
+// Passkeys: offered in the address field, by a button, added, and kept in step with this site. All words come from the
+// page, so that they are translated. Where passkeys can't be, nothing of this is shown.
 
 const supported = Boolean(globalThis.PublicKeyCredential && navigator.credentials?.create);
 const MEMBERS = ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"];
 // The part of a challenge's life after which the offer in the field gets a new one.
 const FRESH = 0.8;
 
-// -- JSON and bytes. Older browsers, and some passkey managers, do not do it themselves.
+// -- JSON and bytes: older browsers, and some passkey managers, do not do it themselves
 
 const toBytes = (text) =>
   Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (char) => char.charCodeAt(0));
@@ -23,7 +23,7 @@ function answerOf({ id, rawId, type, response }) {
 async function post(url, body, signal) {
   const response = await fetch(url, {
     method: "POST",
-    headers: { "Content-Type": "application/json", Accept: "application/json" },
+    headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
     cache: "no-store",
     signal,
@@ -33,7 +33,7 @@ async function post(url, body, signal) {
   return answer;
 }
 
-// -- One request at a time: the browser refuses a second one until it has let go of the first.
+// -- One request at a time: the browser refuses a second one until it has let go of the first
 
 let current = { controller: new AbortController(), over: Promise.resolve() };
 
@@ -49,15 +49,14 @@ function request(work) {
 // -- What the person is told
 
 function say(root, error) {
-  const { cancelled = "", already, failed } = root.dataset;
-  const quiet = !error || error.name === "NotAllowedError" || error.name === "AbortError";
+  const { cancelled, already, failed } = root.dataset;
   const [place, said] = ["error", "said"].map((name) => root.querySelector(`[data-passkey-${name}]`));
-  const text = error?.answer?.detail || (error?.name === "InvalidStateError" && already) || failed || error?.message;
-  if (place) {
-    (place.querySelector("span") ?? place).textContent = quiet ? "" : text;
-    place.hidden = quiet;
-  }
-  if (said) said.textContent = error?.name === "NotAllowedError" ? cancelled : "";
+  const stopped = error?.name === "NotAllowedError"; // It is no error to close the browser's dialog.
+  said.textContent = stopped ? cancelled : "";
+  place.hidden = !error || stopped || error.name === "AbortError";
+  if (place.hidden) return;
+  const text = error.answer?.detail || (error.name === "InvalidStateError" && already) || failed;
+  place.querySelector("span").textContent = text;
 }
 
 async function attempt(root, action) {
@@ -77,25 +76,17 @@ async function attempt(root, action) {
   }
 }
 
-// -- Telling the passkey manager what is true here (WebAuthn Level 3 §5.1.10)
+// -- Telling the passkey manager what is true here (WebAuthn Level 3 §5.1.10); one that does not listen loses nothing
 
-async function signal(name, details) {
-  try {
-    await PublicKeyCredential[name]?.(details);
-  } catch {
-    // A manager that does not listen loses nothing.
-  }
-}
+const tell = (name, details) => PublicKeyCredential[name]?.(details).catch(() => {});
 
-async function signalAll({ rpId, userId, allAcceptedCredentialIds, name, displayName }) {
-  await signal("signalAllAcceptedCredentials", { rpId, userId, allAcceptedCredentialIds });
-  await signal("signalCurrentUserDetails", { rpId, userId, name, displayName });
-}
-
-async function signalAfter(url) {
+async function tellAll(url) {
   if (!url || !PublicKeyCredential.signalAllAcceptedCredentials) return;
-  const response = await fetch(url, { headers: { Accept: "application/json" }, cache: "no-store" });
-  if (response.ok) await signalAll(await response.json());
+  const response = await fetch(url, { cache: "no-store" });
+  if (!response.ok) return;
+  const { rpId, userId, allAcceptedCredentialIds, name, displayName } = await response.json();
+  await tell("signalAllAcceptedCredentials", { rpId, userId, allAcceptedCredentialIds });
+  await tell("signalCurrentUserDetails", { rpId, userId, name, displayName });
 }
 
 // -- Signing in
@@ -119,11 +110,11 @@ async function verify({ dataset: { verifyUrl, signalUrl } }, credential) {
     ({ next } = await post(verifyUrl, answerOf(credential)));
   } catch (error) {
     const { error: code, rpId } = error.answer ?? {};
-    if (code === "unknown_credential") await signal("signalUnknownCredential", { rpId, credentialId: credential.id });
+    if (code === "unknown_credential") await tell("signalUnknownCredential", { rpId, credentialId: credential.id });
     throw error;
   }
   // A manager that takes its time must not keep the person waiting.
-  await Promise.race([signalAfter(signalUrl).catch(() => {}), new Promise((resolve) => setTimeout(resolve, 1500))]);
+  await Promise.race([tellAll(signalUrl).catch(() => {}), new Promise((resolve) => setTimeout(resolve, 1500))]);
   location.assign(next);
 }
 
@@ -195,7 +186,7 @@ if (supported) {
     offerInField(root);
   }
   for (const root of document.querySelectorAll("[data-passkey-add]")) begin(root, add);
-  for (const { dataset } of document.querySelectorAll("[data-signal]")) signalAll(JSON.parse(dataset.signal));
+  for (const { dataset } of document.querySelectorAll("[data-passkeys]")) tellAll(dataset.signalUrl).catch(() => {});
 } else {
   for (const place of document.querySelectorAll("[data-passkey-missing]")) place.hidden = false;
 }
