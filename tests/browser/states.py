@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Browser, expect
+
+from tests.totp import code_of
 
 from .authenticators import VirtualAuthenticator
 from .people import Person, another_code
@@ -414,6 +417,156 @@ def _types_recovery_code(person: Person, ada: str, code: str) -> None:
     person.page.keyboard.press("Enter")
 
 
+# -- stepping up
+
+
+def _with_app(stage):
+    """Who has just set up an app, and their address."""
+    person, ada = _ada(stage)
+    person.opens("/account/totp/", "totp")
+    person.page.locator("button[value=begin]").click()
+    person.code_field.fill(code_of(key_in(person)))
+    person.page.keyboard.press("Enter")
+    expect(person.page.locator("button[value=remove]")).to_be_visible()
+    return person, ada
+
+
+def key_in(person):
+    """The key behind the link beside the QR code."""
+    uri = person.page.locator("a[href^='otpauth:']").get_attribute("href")
+    return parse_qs(urlsplit(uri).query)["secret"][0]
+
+
+@state("step_up", german=True)
+def step_up_with_everything(stage):
+    """A passkey, or the code of an app."""
+    host, _ada = _with_app(stage)
+    VirtualAuthenticator(host.page)
+    host.opens("/account/passkeys/", "passkeys")
+    host.page.locator("[data-passkey-add] button").click()
+    expect(host.page.locator("li.pa-card")).to_be_visible()
+    host.page.wait_for_timeout(2100)
+    person = stage.guest_of(host, stage.strict)
+    person.opens("/login/step-up/?level=multi&next=/members/")
+    return person
+
+
+@state("step_up", german=True)
+def step_up_of_a_sign_in_that_waits(stage):
+    _host, ada = _with_app(stage)
+    stage.site.forget_limits()
+    person = stage.person()
+    person.asks(ada)
+    person.types_code(stage.site.message(ada)["code"])
+    return person
+
+
+@state("step_up", "invalid_code")
+def step_up_with_a_wrong_code(stage):
+    person = step_up_of_a_sign_in_that_waits(stage)
+    person.code_field.fill("000000")
+    person.page.keyboard.press("Enter")
+    return person
+
+
+@state("step_up")
+def step_up_to_a_first_passkey(stage):
+    """The account asks for a passkey, and may add it while its sign-in waits."""
+    ada = address()
+    stage.person().signs_in(ada)
+    stage.site.sql(
+        "UPDATE passwordless_auth_profile SET minimum_level = 'phr' WHERE user_id = (SELECT MAX(id) FROM auth_user)"
+    )
+    stage.site.forget_limits()
+    person = stage.person()
+    person.asks(ada)
+    person.types_code(stage.site.message(ada)["code"])
+    return person
+
+
+@state("error", "expired")
+def step_up_too_late(stage):
+    person = step_up_of_a_sign_in_that_waits(stage)
+    stage.site.sql("UPDATE passwordless_auth_signin SET pending_until = '2026-01-01' WHERE pending_until IS NOT NULL")
+    person.page.reload()
+    return person
+
+
+@state("resume")
+def resume(stage):
+    """Without scripts: with them, it is gone at once."""
+    person, url = _form_that_waits(stage, {"note": "x"})
+    person = stage.person(stage.strict, storage_state=person.context.storage_state(), java_script_enabled=False)
+    person.opens(url)
+    return person
+
+
+@state("resume")
+def resume_of_what_was_too_much(stage):
+    person, url = _form_that_waits(stage, {"note": "x" * 70_000})
+    person.opens(url)
+    return person
+
+
+def _form_that_waits(stage, fields):
+    """Who sent a form and has to confirm that it is them, and where it is kept."""
+    host = _signed_in(stage)
+    host.page.wait_for_timeout(2100)
+    person = stage.guest_of(host, stage.strict)
+    person.opens("/members/recent/", "step_up")
+    send_form(person, "/members/recent/", fields)
+    person.page.wait_for_url("**/login/step-up/*resume*")
+    return person, parse_qs(urlsplit(person.page.url).query)["next"][0]
+
+
+def send_form(person, path, fields):
+    """Send a form of the site's own, which the example has none of."""
+    person.page.evaluate(
+        """([path, fields]) => {
+          const form = Object.assign(document.createElement("form"), { method: "post", action: path });
+          const token = document.querySelector("[name=csrfmiddlewaretoken]").value;
+          for (const [name, value] of Object.entries({ ...fields, csrfmiddlewaretoken: token })) {
+            form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
+          }
+          document.body.append(form);
+          form.submit();
+        }""",
+        [path, fields],
+    )
+
+
+@state("totp", german=True)
+def totp(stage):
+    person = _signed_in(stage)
+    person.opens("/account/totp/")
+    return person
+
+
+@state("totp", german=True)
+def totp_setup(stage):
+    person = totp(stage)
+    person.page.locator("button[value=begin]").click()
+    expect(person.page.locator(".pa-qr")).to_be_visible()
+    return person
+
+
+@state("totp", "invalid_code")
+def totp_setup_with_a_wrong_code(stage):
+    person = totp_setup(stage)
+    person.code_field.fill("000000")
+    person.page.keyboard.press("Enter")
+    return person
+
+
+@state("totp")
+def totp_added(stage):
+    person = totp_setup(stage)
+    person.code_field.fill(code_of(key_in(person)))
+    person.page.keyboard.press("Enter")
+    expect(person.page.locator("button[value=remove]")).to_be_visible()
+    return person
+
+
 @state("logout_confirm", german=True)
 def logout_confirm(stage):
     person = _signed_in(stage)
@@ -707,8 +860,8 @@ def error_disabled(stage):
     return person
 
 
-@state("error", "step_up_required")
-def error_step_up_required(stage):
+@state("step_up", "step_up_required")
+def step_up_with_nothing_to_confirm_with(stage):
     person, ada = _ada(stage)
     stage.site.delete_identity(ada)
     person.page.wait_for_timeout(2100)
