@@ -43,7 +43,7 @@ def root(people, guarded_site):
     person.opens(login_link(guarded_site), "link")
     person.presses("Sign in")
     person.sees("step_up")
-    person.presses("Add a passkey on this device")
+    person.presses("Add a passkey")
     expect(person.page.get_by_role("button", name="Use a passkey")).to_be_visible()
     person.presses("Use a passkey")
     person.sees("account")
