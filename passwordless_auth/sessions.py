@@ -453,6 +453,9 @@ def end(sign_ins: Iterable[SignIn], *, reason: str, now: datetime | None = None)
         if not SignIn.objects.filter(pk=sign_in.pk).end(now=now or timezone.now(), reason=reason):
             continue
         ended += 1
+        # SECURITY: only now. Ending the row waited for whoever was giving the session a new key, or it would live on
+        # under that.
+        sign_in.refresh_from_db(fields=["session_key_sealed"])
         key = sign_in.session_key()
         if key:
             store.delete(key)
@@ -556,7 +559,9 @@ def _keep_up(request: HttpRequest, session: SessionBase, facts: dict[str, Any]) 
     now = timezone.now()
     key = session.session_key
     if key and facts["key_mark"] != _mark(key):
-        _follow_key(facts["sign_in"], key)
+        if not _follow_key(facts["sign_in"], key):
+            session.flush()  # it was ended while other code moved it: under its old key, which nobody had any more
+            return
         session[DATA] = {**facts, "key_mark": _mark(key)}
     if FORM in session and session[FORM]["until"] <= now.timestamp():
         del session[FORM]  # whoever sent it did not come back
@@ -566,12 +571,15 @@ def _keep_up(request: HttpRequest, session: SessionBase, facts: dict[str, Any]) 
         session.set_expiry(_expiry(facts["until"], now=now))
 
 
-def _follow_key(pk: int, key: str) -> None:
-    """Other code called ``cycle_key()`` (a password change does): remember the new key, or it could not be ended."""
+def _follow_key(pk: int, key: str) -> bool:
+    """Other code called ``cycle_key()`` (a password change does): remember the new key, or it could not be ended. False
+    when it has ended."""
     sign_in = SignIn.objects.live().filter(pk=pk).first()
-    if sign_in:
-        sign_in.remember_session(key)
-        sign_in.save(update_fields=["session_key_sealed"])
+    if sign_in is None:
+        return False
+    sign_in.remember_session(key)
+    running = SignIn.objects.live().filter(pk=pk)
+    return running.update(session_key_sealed=sign_in.session_key_sealed) == 1
 
 
 def _set_cookie(session: SessionBase, response: HttpResponseBase) -> None:

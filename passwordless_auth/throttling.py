@@ -115,9 +115,14 @@ def recovery_failures(canonical: str, *, known_browser: str) -> Bucket:
     return Bucket("failures_recovery", canonical, limits)
 
 
-def totp_failures(user: Any) -> Bucket:
-    """Wrong codes of an authenticator app; whoever gets to type one has proven another factor before."""
-    return Bucket("failures_totp", f"user {user.pk}", parse(settings.LIMIT_TOTP_FAILURES_PER_ACCOUNT))
+def totp_failures(user: Any, *, known_browser: str) -> Bucket:
+    """Wrong codes of an authenticator app; whoever gets to type one has proven another factor before. SECURITY: a
+    browser that has signed in to the account has a budget of its own, or who has a mailbox or an open session would
+    lock its owner out."""
+    limits = parse(settings.LIMIT_TOTP_FAILURES_PER_ACCOUNT)
+    if known_browser:
+        return Bucket("failures_totp_known", f"user {user.pk} {known_browser}", limits)
+    return Bucket("failures_totp", f"user {user.pk}", limits)
 
 
 def failures_of_account(canonical: str, *, known_browser: str) -> Bucket:

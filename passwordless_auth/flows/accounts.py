@@ -205,6 +205,7 @@ def _first_proof(identity: Identity, *, requester: Requester, now: datetime) -> 
     Totp.objects.filter(user=user).delete()
     RecoveryCode.objects.filter(user=user).delete()
     Profile.objects.filter(user=user).update(has_totp=False)
+    Profile.objects.of(user).has_totp = False  # read before, and what follows weighs by it
     Identity.objects.filter(user=user).exclude(pk=identity.pk).delete()
     # Ends sessions that other code made as well: Django compares their hash of the password field.
     user.set_unusable_password()
@@ -327,7 +328,15 @@ def cancel_challenges(user: Any) -> None:
 def settle(user: Any) -> None:
     """Wait for whoever is signing in with a passkey or a recovery code of this user at this moment: their challenge
     names nobody, or there is none. An UPDATE that changes nothing waits for the transaction that used the row."""
+    settle_passkeys(user)
+    settle_codes(user)
+
+
+def settle_passkeys(user: Any) -> None:
     Passkey.objects.filter(user=user).update(sign_count=F("sign_count"))
+
+
+def settle_codes(user: Any) -> None:
     RecoveryCode.objects.filter(user=user).update(used_at=F("used_at"))
 
 

@@ -87,8 +87,19 @@ def accept(
 
 
 def with_proof(sign_in: SignIn, proof: Proof) -> list[Proof]:
-    """The newest of each method: a session that is confirmed every ten minutes for a month stays small."""
-    return [*(kept for kept in sign_in.all_proofs() if kept.method != proof.method), proof]
+    """The newest of each method and authenticator: a session that is confirmed every ten minutes for a month stays small.
+
+    SECURITY: not of each method alone. A thief would add a second passkey, confirm with that, and the session would not
+    end any more with the one that made it.
+    """
+    return [
+        *(
+            kept
+            for kept in sign_in.all_proofs()
+            if (kept.method, kept.authenticator) != (proof.method, proof.authenticator)
+        ),
+        proof,
+    ]
 
 
 def _asked(sign_in: SignIn, minimum: Level) -> Level:

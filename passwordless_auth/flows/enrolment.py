@@ -89,7 +89,10 @@ def require_may_add(session: Session) -> Profile:
     if profile is None:
         profile = Profile.objects.of(session.user)
         profile.has_passkey = False  # type: ignore[attr-defined]
-    first = not profile.has_passkey  # type: ignore[attr-defined]
+    # SECURITY: who has an authenticator app meets it on every path: also in a session that a password made, or a link
+    # before the app was there.
+    has_app = profile.has_totp and "totp" in settings.METHODS
+    first = not profile.has_passkey and not has_app  # type: ignore[attr-defined]
     may_add_first = time.time() - session.created_at < FIRST_PASSKEY
     allowed = is_strong(session) or session.level == Level.RECOVERED or (first and may_add_first)
     if session.waits:
@@ -121,6 +124,19 @@ def require_may_change(session: Session) -> Profile:
         raise ChangesStopped
     if not is_strong(session):
         raise StepUpRequired
+    return profile
+
+
+def hold(user: Any) -> Profile:
+    """The account's profile as it is now, kept to this transaction: changes of what guards an account wait for each
+    other here.
+
+    SECURITY: whoever has waited is judged anew. A thief's request that was let in before "this wasn't me" must not go
+    on behind it.
+    """
+    Profile.objects.of(user)
+    profile = Profile.objects.select_for_update().get(user=user)
+    user.passwordless_profile = profile
     return profile
 
 
@@ -321,6 +337,8 @@ def block(session: Session, public_id: str, *, requester: Requester, now: dateti
     require_may_change(session)
     with transaction.atomic():
         row = _named(session.user, public_id, lock=True)
+        hold(session.user)
+        require_may_change(session)
         require_another_way_in(session.user, without=row)
         if Passkey.objects.filter(pk=row.pk).block(now=now):
             after_block(row, requester=requester, sign_in_id=session.sign_in_id, now=now)
@@ -366,6 +384,8 @@ def unblock(session: Session, public_id: str, *, requester: Requester, now: date
     require_may_change(session)
     with transaction.atomic():
         row = _named(session.user, public_id, lock=True)
+        hold(session.user)
+        require_may_change(session)
         if Passkey.objects.filter(pk=row.pk).unblock():
             after_unblock(row, requester=requester, sign_in_id=session.sign_in_id, now=now)
     row.refresh_from_db(fields=["confirmed", "blocked_at"])
@@ -401,6 +421,8 @@ def remove(session: Session, public_id: str, *, requester: Requester, now: datet
     require_may_change(session)
     with transaction.atomic():
         row = _named(session.user, public_id, lock=True)
+        hold(session.user)
+        require_may_change(session)
         require_another_way_in(session.user, without=row)
         sessions.end(
             [made for made in made_by(row) if made.pk != session.sign_in_id], reason="passkey_removed", now=now

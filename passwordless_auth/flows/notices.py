@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -12,6 +13,17 @@ from ..requester import Operator, Requester
 
 #: Seconds that a notice is tried to be sent.
 LIFETIME: Final = 86400
+
+#: What programs that read mail make a link of: "https://", "name@host", "host.example", but not "15.2".
+_LINKING: Final = re.compile(r"[:/\\@。．｡](?=\S)|(?<!\d)\.(?=\S)|\.(?=[^\s\d])")
+
+
+def without_links(name: str) -> str:
+    """A name that somebody gave, as a notice says it.
+
+    SECURITY: a thief would call a passkey "Not you? secure-undo.example", and our own message would carry their link.
+    """
+    return _LINKING.sub(r"\g<0> ", name)
 
 
 def tell(
@@ -49,7 +61,7 @@ def tell(
     if operator is not None:
         requester, params["by_operator"] = Requester(), True
     if passkey is not None:
-        params |= {"passkey": passkey.public_id, "name": passkey.name}
+        params |= {"passkey": passkey.public_id, "name": without_links(passkey.name)}
     challenge = Challenge.objects.create(
         purpose=Challenge.Purpose.REPORT,
         kind=first.kind,

@@ -92,7 +92,8 @@ def make_codes(session: enrolment.Session, *, requester: Requester, now: datetim
     require_may_prepare(session)
     user = session.user
     with transaction.atomic(durable=True):
-        _locked(user)  # of two requests at one moment, the later one's codes are the only ones
+        enrolment.hold(user)  # of two requests at one moment, the later one's codes are the only ones
+        require_may_prepare(session)
         codes, rows = recovery_code.new_set(user, now=now)
         RecoveryCode.objects.filter(user=user).delete()
         RecoveryCode.objects.bulk_create(rows)
@@ -112,7 +113,8 @@ def choose_addresses(
     require_may_prepare(session)
     user = session.user
     with transaction.atomic(durable=True):
-        _locked(user)
+        enrolment.hold(user)
+        require_may_prepare(session)
         proven = Identity.objects.filter(user=user).exclude(proven_at=None)
         more = proven.filter(public_id__in=public_ids, for_recovery=False).update(for_recovery=True)
         fewer = proven.exclude(public_id__in=public_ids).filter(for_recovery=True).update(for_recovery=False)
@@ -121,11 +123,6 @@ def choose_addresses(
         notices.tell(user, "recovery_addresses_changed", requester=requester, sign_in_id=session.sign_in_id, now=now)
         record("recovery_addresses_changed", user=user, requester=requester, now=now, more=more, fewer=fewer)
     return True
-
-
-def _locked(user: Any) -> None:
-    Profile.objects.of(user)
-    Profile.objects.select_for_update().filter(user=user).first()
 
 
 # -- recovering by a code

@@ -28,6 +28,9 @@ from . import accounts, enrolment, notices
 OPENING: Final = frozenset({"passkey_added", "passkey_unblocked", "passkey_copied"})
 #: Notices of what no session of the account did.
 WITHOUT_SESSION: Final = frozenset({"passkey_copied"})
+#: Notices of what opens a way to recover the account, and of a recovery.
+PREPARING: Final = frozenset({"recovery_codes_made", "recovery_addresses_changed"})
+RECOVERING: Final = frozenset({"recovery_code_used", "account_recovered"})
 #: Notices of what somebody does who reads a mailbox of the account.
 BY_ADDRESS: Final = frozenset({"account_recovered", "recovery_addresses_changed"})
 ATTEMPTS: Final = 3
@@ -104,17 +107,19 @@ def _stop(challenge: Challenge, requester: Requester, now: datetime) -> Stopped 
             _require_usable(challenge, now)
             return None
         accounts.cancel_challenges(challenge.user)
-        behind = _behind(challenge)
-        # Rows are locked in one order everywhere: challenge, passkey, profile, session.
-        passkeys = [row for row in behind.passkeys if Passkey.objects.filter(pk=row.pk).block(now=now)]
+        # Rows are locked in one order everywhere: challenge, passkey, profile, code, session.
+        accounts.settle_passkeys(challenge.user)
         _freeze(challenge.user, now)
+        accounts.settle_codes(challenge.user)
+        behind = _behind(challenge)
+        passkeys = [row for row in behind.passkeys if Passkey.objects.filter(pk=row.pk).block(now=now)]
         apps = [row for row in behind.apps if Totp.objects.filter(pk=row.pk).block(now=now)]
         stopped = _end(challenge, behind.sign_ins, now)
         blocked: list[Passkey | Totp] = [*passkeys, *apps]
         for row in blocked:
             enrolment.enforce_block(row, requester=requester, now=now)
         undone = {
-            "passkeys": [row.name for row in passkeys],
+            "passkeys": [notices.without_links(row.name) for row in passkeys],
             "apps": len(apps),
             "codes": _void_codes(challenge),
             "addresses": _close_addresses(challenge),
@@ -150,6 +155,10 @@ def _behind(challenge: Challenge) -> _Behind:
         # SECURITY: who talked an administrator into it had nothing to add a passkey with but that.
         refused |= {row.public_id for row in passkeys if row.created_at >= challenge.created_at}
     ended = {challenge.params.get("sign_in")} - {None}
+    since = Challenge.objects.filter(
+        user=challenge.user, purpose=Challenge.Purpose.REPORT, created_at__gte=challenge.created_at
+    )
+    notices_since = [(_kind(notice), notice.params.get("sign_in"), notice.pk) for notice in since]
     found = -1
     while found != len(refused) + len(ended):
         found = len(refused) + len(ended)
@@ -157,6 +166,9 @@ def _behind(challenge: Challenge) -> _Behind:
         refused |= {
             row.public_id for row in passkeys if row.enrolled_in_id in ended and row.created_at >= challenge.created_at
         }
+        # SECURITY: who prepared a recovery and came in by it does so in a session that nothing else ties to the first.
+        if any(kind in PREPARING and (by in ended or pk == challenge.pk) for kind, by, pk in notices_since):
+            ended |= {by for kind, by, _pk in notices_since if kind in RECOVERING}
     for row in (*passkeys, *apps, *sign_ins):
         row.user = challenge.user
     return _Behind(

@@ -345,11 +345,11 @@ def _guess_budgets(challenge: Challenge, requester: Requester, method: str) -> l
     the account knows has a budget of its own: nobody else's guesses count against it."""
     known = challenge.from_known_browser and challenge.asked_by(requester)
     buckets = [] if known else [throttling.failures_of_network(requester)]
+    digest = requester.browser_digest if known else ""
     if method == "one_time_code":
-        digest = requester.browser_digest if known else ""
         buckets.append(throttling.failures_of_account(challenge.canonical, known_browser=digest))
     if method == "totp":
-        buckets.append(throttling.totp_failures(challenge.user))
+        buckets.append(throttling.totp_failures(challenge.user, known_browser=digest))
     return buckets
 
 

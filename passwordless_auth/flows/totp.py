@@ -136,7 +136,8 @@ def confirm(
     now = now or timezone.now()
     require_may_add(session)
     with transaction.atomic(durable=True):
-        Profile.objects.select_for_update().filter(user=session.user).first()  # two tabs: one after the other
+        enrolment.hold(session.user)  # two tabs: one after the other
+        require_may_add(session)
         row = _begun(session.user, public_id, now=now, lock=True)
         step = row.step_of(derivation.tidy_code(code), now=now)
         if step is None:
@@ -176,7 +177,8 @@ def remove(session: Session, *, requester: Requester, now: datetime | None = Non
     now = now or timezone.now()
     enrolment.require_may_change(session)
     with transaction.atomic():
-        profile = Profile.objects.select_for_update().get(user=session.user)
+        profile = enrolment.hold(session.user)
+        enrolment.require_may_change(session)
         rows = list(Totp.objects.enrolled(session.user))
         if not rows:
             return
@@ -275,7 +277,7 @@ def _asked(made: SignIn, *, requester: Requester, now: datetime) -> Challenge:
 def verify_token(device: Totp, token: str) -> bool:
     """``Totp.verify_token``: the same one use and the same limit where django-otp's own forms ask."""
     now = timezone.now()
-    code, buckets = derivation.tidy_code(str(token)), [throttling.totp_failures(device.user)]
+    code, buckets = derivation.tidy_code(str(token)), [throttling.totp_failures(device.user, known_browser="")]
     if not device.confirmed:
         return False
     try:
