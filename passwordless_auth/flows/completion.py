@@ -87,7 +87,8 @@ def accept(
 
 
 def with_proof(sign_in: SignIn, proof: Proof) -> list[Proof]:
-    """The newest of each method and authenticator: a session that is confirmed every ten minutes for a month stays small.
+    """The newest of each method and authenticator: a session that is confirmed every ten minutes for a month stays
+    small.
 
     SECURITY: not of each method alone. A thief would add a second passkey, confirm with that, and the session would not
     end any more with the one that made it.
