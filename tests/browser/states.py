@@ -736,6 +736,112 @@ def step_up_by_a_passkey(stage):
     return person
 
 
+# -- another device
+
+
+@state("other_device", german=True)
+def other_device(stage):
+    person, _device = _strong(stage)
+    person.opens("/account/passkeys/other-device/")
+    return person
+
+
+@state("other_device", german=True)
+def other_device_shown(stage):
+    return _shows_code(stage)[0]
+
+
+@state("other_device", german=True)
+def other_device_claimed(stage):
+    person, phone = _claimed(stage)
+    expect(person.page.locator("#number")).to_be_visible()
+    phone.page.close()
+    return person
+
+
+@state("other_device", "invalid_code", german=True)
+def other_device_with_a_wrong_number(stage):
+    person, phone = _claimed(stage)
+    number = phone.page.locator(".pa-number").inner_text()
+    person.page.locator("#number").fill(another_code(number))
+    person.page.keyboard.press("Enter")
+    return person
+
+
+@state("other_device")
+def other_device_approved(stage):
+    return _approved(stage)[0]
+
+
+@state("other_device")
+def other_device_added(stage):
+    person, _phone = _added(stage)
+    person.page.reload()
+    return person
+
+
+@state("other_device", german=True)
+def other_device_stopped(stage):
+    person, _phone = _claimed(stage)
+    person.page.locator("button[value=deny]").click()
+    expect(person.page.locator("form [role=status]")).to_be_visible()
+    return person
+
+
+@state("enrol", german=True)
+def enrol(stage):
+    return _scans(stage)[1]
+
+
+@state("enrol")
+def enrol_of_somebody_who_is_signed_in_as_another(stage):
+    _person, link = _shows_code(stage)
+    other = _signed_in(stage)
+    other.opens(link)
+    return other
+
+
+@state("enrol", german=True)
+def enrol_claimed(stage):
+    return _claimed(stage)[1]
+
+
+@state("enrol", german=True)
+def enrol_approved(stage):
+    return _approved(stage)[1]
+
+
+@state("enrol", german=True)
+def enrol_added(stage):
+    return _added(stage)[1]
+
+
+@state("error", "wrong_browser")
+def error_same_browser(stage):
+    person, link = _shows_code(stage)
+    person.opens(link)
+    return person
+
+
+# -- this wasn't me
+
+
+@state("report", german=True)
+def report(stage):
+    _strong(stage)
+    reader = stage.person(user_agent=IPHONE)
+    reader.opens(stage.site.message(stage.site.newest_user(), 2)["link"])
+    return reader
+
+
+@state("report", german=True)
+def report_done(stage):
+    reader = report(stage)
+    reader.page.locator("main form button").click()
+    expect(reader.page.locator("main [role=status]")).to_be_visible()
+    return reader
+
+
 # -- refusals
 
 
@@ -992,6 +1098,45 @@ def _strong(stage: Stage) -> tuple[Person, VirtualAuthenticator]:
     person.opens("/login/")
     person.sees("account")
     return person, device
+
+
+def _shows_code(stage: Stage) -> tuple[Person, str]:
+    """Somebody who shows the code for another device, and the link that is in it."""
+    person, _device = _strong(stage)
+    person.opens("/account/passkeys/other-device/")
+    person.page.locator("button[value=start]").click()
+    return person, person.page.locator("#link").input_value()
+
+
+def _scans(stage: Stage) -> tuple[Person, Person]:
+    person, link = _shows_code(stage)
+    phone = stage.person(user_agent=IPHONE)
+    phone.opens(link)
+    return person, phone
+
+
+def _claimed(stage: Stage) -> tuple[Person, Person]:
+    person, phone = _scans(stage)
+    phone.page.locator("main form button").click()
+    expect(phone.page.locator(".pa-number")).to_be_visible()
+    return person, phone
+
+
+def _approved(stage: Stage) -> tuple[Person, Person]:
+    person, phone = _claimed(stage)
+    number = phone.page.locator(".pa-number").inner_text()
+    person.page.locator("#number").fill(number)
+    person.page.keyboard.press("Enter")
+    expect(phone.page.locator("[data-passkey-add]")).to_be_visible()
+    return person, phone
+
+
+def _added(stage: Stage) -> tuple[Person, Person]:
+    person, phone = _approved(stage)
+    VirtualAuthenticator(phone.page)
+    phone.page.locator("[data-passkey-button]").click()
+    expect(phone.page.locator("[data-passkey-sign-in]")).to_be_visible()
+    return person, phone
 
 
 def _elsewhere(stage: Stage) -> tuple[Person, str]:
