@@ -440,7 +440,7 @@ def key_in(person):
 @state("step_up", german=True)
 def step_up_with_everything(stage):
     """A passkey, or the code of an app."""
-    host, _ada = _with_app(stage)
+    host, _address = _with_app(stage)
     VirtualAuthenticator(host.page)
     host.opens("/account/passkeys/", "passkeys")
     host.page.locator("[data-passkey-add] button").click()
@@ -494,9 +494,9 @@ def step_up_too_late(stage):
 
 @state("resume")
 def resume(stage):
-    """Without scripts: with them, it is gone at once."""
+    """As long as its script has not come: then it is gone."""
     person, url = _form_that_waits(stage, {"note": "x"})
-    person = stage.person(stage.strict, storage_state=person.context.storage_state(), java_script_enabled=False)
+    person.page.route("**/resume.js", lambda route: route.fulfill(content_type="text/javascript", body=""))
     person.opens(url)
     return person
 
@@ -970,9 +970,9 @@ def error_disabled(stage):
 def step_up_with_nothing_to_confirm_with(stage):
     person, ada = _ada(stage)
     stage.site.delete_identity(ada)
-    person.page.wait_for_timeout(2100)
-    person = stage.guest_of(person, stage.strict)
-    person.opens("/login/step-up/")
+    (key,) = (cookie["value"] for cookie in person.context.cookies() if cookie["name"] == "sessionid")
+    stage.site.age_session(key, 3600)
+    person.opens("/login/step-up/?next=/members/recent/")
     return person
 
 
