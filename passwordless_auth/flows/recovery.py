@@ -206,8 +206,8 @@ def _weigh(
     throttling.refund(buckets)
     if not RecoveryCode.objects.spend(row, now=now):
         return _replayed(identity, requester)
-    # SECURITY: since they were read, the account may have been deactivated. Whoever does that now waits for this
-    # transaction, and ends what it makes.
+    # SECURITY: since it was looked up, the account may have been deactivated. (Whoever does that from now on waits for
+    # the code: accounts.settle.) Locked, since MariaDB else answers with what was true when this transaction began.
     user = get_user_model()._default_manager.select_for_update().filter(pk=identity.user.pk).first()
     if user is None or not user.is_active:
         return Disabled()

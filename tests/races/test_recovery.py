@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 
-from passwordless_auth.flows import sign_out
+from passwordless_auth.flows import accounts, sign_out
 from passwordless_auth.models import Counter, Event, RecoveryCode, SignIn
 from passwordless_auth.testing import outbox
 from tests.conftest import Browser
@@ -124,3 +124,20 @@ def test_a_session_recovered_while_its_owner_signs_out_everywhere_is_ended(codes
     assert answer.status_code < 500
     assert not SignIn.objects.live().exists()
     assert not browser.who()["authenticated"]
+
+
+def test_an_account_deactivated_since_it_was_looked_up_gets_no_session(codes, browser, monkeypatch):
+    look_up = accounts.look_up
+
+    def and_then_deactivate(*args, **kwargs):
+        found = look_up(*args, **kwargs)
+        user = get_user_model().objects.get()
+        user.is_active = False
+        user.save()
+        return found
+
+    monkeypatch.setattr(accounts, "look_up", and_then_deactivate)
+
+    assert recover(browser, codes[0]).status_code == 403
+    assert not SignIn.objects.live().exists()
+    assert not Session.objects.exists()
