@@ -12,13 +12,15 @@ import pytest
 from django.contrib.auth.models import User
 from django.db.models.signals import pre_save
 from django.http import HttpRequest, HttpResponse
+from django.test import Client
 from django.urls import include, path
 from django.utils import timezone
 
-from passwordless_auth.models import Challenge, Event, Identity, Passkey, RecoveryCode, SignIn, Totp
+from passwordless_auth.methods import passkey as webauthn
+from passwordless_auth.models import Challenge, Counter, Delivery, Event, Identity, Passkey, RecoveryCode, SignIn, Totp
 from passwordless_auth.testing import add_totp, outbox, totp_code
 from passwordless_auth.testing.authenticator import Authenticator
-from passwordless_auth.testing.factories import UserFactory
+from passwordless_auth.testing.factories import PasskeyFactory, UserFactory
 from tests import totp
 from tests.conftest import Browser
 from tests.passkeys import ORIGIN, answer, asked_to_sign_in, register, send, sign_in, with_passkey
@@ -252,6 +254,53 @@ def test_a_first_proof_does_not_ask_for_an_app_that_it_took_away(browser):
     assert response["Location"] == "/account/"
     assert browser.who()["level"] == "single"
     assert not Totp.objects.exists()
+
+
+@pytest.mark.parametrize("asked", [{"identifier": ADA}, {}])
+def test_the_question_to_a_passkey_is_no_message(asked):
+    """It names itself in the challenge that the browser gets. Guessing at it would use up the wrong codes of an
+    address without one message to its owner; and sending it again, send a message with nothing in it."""
+    UserFactory(email=ADA)
+    browser = stranger()
+    browser.raise_request_exception = False
+    named = webauthn.encode(webauthn.decode(asked_to_sign_in(browser, **asked)["challenge"])[:16])
+    assert Challenge.objects.get().public_id == named
+
+    shown = browser.get(f"/login/wait/?challenge={named}")
+    told = browser.get(f"/login/wait/status.json?challenge={named}")
+    guessed = browser.submit("/login/wait/", {"challenge": named, "code": "123456"})
+    sent = browser.submit("/login/resend/", {"challenge": named})
+
+    assert (shown.status_code, told.status_code, guessed.status_code, sent.status_code) == (410, 404, 410, 410)
+    assert Challenge.objects.get().tries == 0
+    assert not Counter.objects.filter(action="failures_account").exists()
+    assert not Delivery.objects.exists()
+
+
+# -- the admin
+
+
+@pytest.mark.urls("tests.admin.urls")
+def test_a_sign_in_elsewhere_does_not_make_an_old_session_of_the_admin_recent(settings, clock):
+    """With a password, in a host that lets its staff in by one. ``last_login`` moves whenever its owner signs in."""
+    settings.AUTHENTICATION_BACKENDS = PASSWORDS
+    settings.PASSWORDLESS_AUTH_LEVEL_FOR_STAFF = "single"
+    root = UserFactory(username="root", password="correct horse", is_staff=True, is_superuser=True)
+    blocked = PasskeyFactory(blocked=True)
+    page = f"/ours/passwordless_auth/passkey/acts/unblock/?id={blocked.pk}"
+    thief, owner = Client(), Client()
+    assert thief.login(username="root", password="correct horse")
+    assert thief.get(page).status_code == 200
+
+    clock.shift(3600)
+    assert owner.login(username="root", password="correct horse")
+    answered = thief.post(page, {"reason": "let me in"})
+
+    assert answered["Location"].startswith("/login/step-up/")
+    assert Passkey.objects.get().is_blocked
+    assert User.objects.get(pk=root.pk).last_login > timezone.now() - timedelta(minutes=1)
+    owner.post(page, {"reason": "she has it back"})
+    assert not Passkey.objects.get().is_blocked
 
 
 # -- at one moment: a thief's request is on its way when the owner acts
