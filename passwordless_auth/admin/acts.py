@@ -202,11 +202,11 @@ class WithActs(ModelAdmin):
 
 
 def recently_proven(request: HttpRequest) -> bool:
-    """Whether who acts proved a moment ago who they are. In a session that other code made, it is Django who says."""
+    """Whether who acts proved a moment ago who they are. SECURITY: in this session, not ``last_login``: that moves when
+    somebody signs in elsewhere, and would make a stolen session fresh."""
     if sessions.facts_of(request) is not None:
         return sessions.is_recent(request)
-    last_login = getattr(request.user, "last_login", None)
-    return last_login is not None and time.time() - last_login.timestamp() < settings.STEP_UP_LIFETIME
+    return time.time() - sessions.begun_by_other_code(request) < settings.STEP_UP_LIFETIME
 
 
 # -- passkeys

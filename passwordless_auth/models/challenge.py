@@ -95,16 +95,17 @@ class ChallengeQuerySet(models.QuerySet["Challenge"]):
         """Those whose code or link proves who somebody is.
 
         SECURITY: a link of another purpose ("this wasn't me", another device) lives longer, or is shown to others; what
-        it was made for is all that it does.
+        it was made for is all that it does. And the question to a passkey names itself to whoever asks for it: guesses
+        at it would use up the wrong codes of an address without one message to its owner.
         """
-        return self.filter(purpose__in=PROVING)
+        in_messages = Q(accepts_code=True) | Q(accepts_link=True)
+        return self.filter(in_messages, purpose__in=PROVING)
 
     def of_browser(self, requester: Requester) -> ChallengeQuerySet:
         """The messages that this browser asked for, newest first; nothing for a browser without a key."""
         if not requester.browser_digest:
             return self.none()
-        in_messages = Q(accepts_code=True) | Q(accepts_link=True)
-        return self.of_messages().filter(in_messages, browser_digest=requester.browser_digest).order_by("-pk")
+        return self.of_messages().filter(browser_digest=requester.browser_digest).order_by("-pk")
 
     def enrolling(self, challenge: Challenge, *, now: datetime) -> ChallengeQuerySet:
         """This request for another device, while it runs, and while the session that made it does."""

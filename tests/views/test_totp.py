@@ -356,7 +356,9 @@ def test_a_code_works_once_in_any_browser_and_at_any_door(browser, other_browser
 
     assert browser.submit("/login/step-up/", {"action": "totp", "level": "multi", "code": code}).status_code == 400
     assert not Totp.objects.get().verify_token(code)
-    assert Counter.objects.get(action="failures_totp", period=900).count == 2  # what was used is wrong, and counted
+    # What was used is wrong, and counted: for a browser that is known, and for whoever asks elsewhere.
+    counted = Counter.objects.filter(action__startswith="failures_totp", period=900)
+    assert sorted(row.count for row in counted) == [1, 1]
     assert answer(other_browser, other_url, code).status_code == 400
     assert not other_browser.who()["authenticated"]
     assert answer(other_browser, other_url, totp_code(app)).status_code == 303
