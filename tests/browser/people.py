@@ -20,6 +20,13 @@ _FAILED = "Failed to load resource"
 _ASKED = re.compile(r"/(passkey|passkeys)/(options|verify|register)/")
 
 
+#: Whether the form of the code says by now what the browser can do.
+OFFER_IS_TOLD = """() => {
+  const form = document.querySelector("form[data-passkey-offer]");
+  return !form || form.dataset.passkeyOffer === "told";
+}"""
+
+
 @dataclass
 class Noticed:
     """What a browser did that no page of ours should make it do, and what the page on screen weighs."""
@@ -43,6 +50,7 @@ class Person:
     """
 
     def __init__(self, chromium: Browser, site: Site, **options: object) -> None:
+        self.runs_scripts = options.get("java_script_enabled", True)
         self.site = site
         self.noticed = Noticed()
         self.context = chromium.new_context(
@@ -124,6 +132,8 @@ class Person:
 
     def types_code(self, code: str) -> None:
         self.code_field.fill(code)
+        if self.runs_scripts:  # a person needs longer to type than the browser to say whether it makes passkeys
+            self.page.wait_for_function(OFFER_IS_TOLD)
         self.page.locator("form:has(#code) button").click()
 
     @property
