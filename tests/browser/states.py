@@ -1078,8 +1078,7 @@ def _offered(stage: Stage) -> tuple[Person, VirtualAuthenticator]:
     person.page.locator("#identifier").fill(ada)
     person.page.keyboard.press("Enter")
     person.sees("wait")
-    person.code_field.fill(stage.site.message(ada)["code"])
-    person.page.keyboard.press("Enter")
+    person.types_code(stage.site.message(ada)["code"])
     person.sees("enrol")
     return person, device
 
