@@ -236,7 +236,6 @@ class SignalView(PageView):
     §5.1.10)."""
 
     for_members = True
-    for_recovered = True  # its pages tell the passkey manager, too
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return JsonResponse(signal_of(self.member, list(Passkey.objects.of(self.member))))
