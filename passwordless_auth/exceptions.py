@@ -16,7 +16,7 @@ class PasswordlessError(Exception):
     """Base of all refusals. ``code`` is stable and public; ``detail`` is a translated sentence for a person."""
 
     code: ClassVar[str] = "error"
-    detail: ClassVar[str | Promise] = _("This did not work. Please try again.")
+    detail: str | Promise = _("This did not work. Please try again.")
 
     def __str__(self) -> str:
         return f"{self.code}: {self.detail}"
@@ -25,6 +25,12 @@ class PasswordlessError(Exception):
 class InvalidIdentifier(PasswordlessError):
     code = "invalid_identifier"
     detail = _("Please enter one complete e-mail address, like name@example.com.")
+
+
+class InvalidBody(PasswordlessError):
+    """What a script sent is no JSON, or not what this endpoint takes."""
+
+    code = "invalid_body"
 
 
 class InvalidCode(PasswordlessError):
@@ -157,13 +163,13 @@ class InvalidCredential(PasswordlessError):
     """A WebAuthn answer that does not hold. ``reason`` is for the log; it says nothing about which passkeys exist."""
 
     code = "invalid_credential"
-    detail = _("The passkey could not be checked. Please try again.")
+    detail: str | Promise = _("The passkey could not be checked. Please try again.")
 
     def __init__(self, reason: str = "", *, detail: str | Promise | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         if detail is not None:
-            self.detail = detail  # type: ignore[assignment, misc]
+            self.detail = detail
 
 
 class UnknownCredential(PasswordlessError):

@@ -140,7 +140,7 @@ def waiting(public_id: str, *, requester: Requester, now: datetime | None = None
     if not requester.browser_digest:
         return None
     rows = SignIn.objects.pending(now=now or timezone.now()).select_related("user__passwordless_profile")
-    return rows.filter(public_id=public_id, browser_digest=requester.browser_digest).first()
+    return rows.filter(browser_digest=requester.browser_digest).with_public_id(public_id).first()
 
 
 def waiting_after(challenge: Challenge, *, requester: Requester, now: datetime | None = None) -> SignIn | None:

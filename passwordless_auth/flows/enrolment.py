@@ -7,6 +7,8 @@ Every change needs a recent strong sign-in, and is told to every proven address.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -323,7 +325,7 @@ def rename(session: Session, public_id: str, name: str) -> Passkey:
     """Give a passkey another name. Raises UnknownCredential, StepUpRequired for a recovered session."""
     if session.level in {None, Level.RECOVERED}:
         raise StepUpRequired
-    row = _named(session.user, public_id)
+    row = named(session.user, public_id)
     row.name = tidy_name(name) or row.name
     row.save(update_fields=["name"])
     announce("passkey_renamed", user=session.user, passkey=row.public_id)
@@ -334,11 +336,7 @@ def block(session: Session, public_id: str, *, requester: Requester, now: dateti
     """Refuse a passkey from now on, keep its row, and end the sessions that it made. Raises LastWayIn, StepUpRequired,
     UnknownCredential."""
     now = now or timezone.now()
-    require_may_change(session)
-    with transaction.atomic():
-        row = _named(session.user, public_id, lock=True)
-        hold(session.user)
-        require_may_change(session)
+    with _changing(session, public_id) as row:
         require_another_way_in(session.user, without=row)
         if Passkey.objects.filter(pk=row.pk).block(now=now):
             after_block(row, requester=requester, sign_in_id=session.sign_in_id, now=now)
@@ -381,11 +379,7 @@ def enforce_block(
 def unblock(session: Session, public_id: str, *, requester: Requester, now: datetime | None = None) -> Passkey:
     """Let a blocked passkey work again. Raises StepUpRequired, UnknownCredential."""
     now = now or timezone.now()
-    require_may_change(session)
-    with transaction.atomic():
-        row = _named(session.user, public_id, lock=True)
-        hold(session.user)
-        require_may_change(session)
+    with _changing(session, public_id) as row:
         if Passkey.objects.filter(pk=row.pk).unblock():
             after_unblock(row, requester=requester, sign_in_id=session.sign_in_id, now=now)
     row.refresh_from_db(fields=["confirmed", "blocked_at"])
@@ -418,11 +412,7 @@ def remove(session: Session, public_id: str, *, requester: Requester, now: datet
     """Delete a passkey, and end the sessions that it made, but this one. Raises LastWayIn, StepUpRequired,
     UnknownCredential."""
     now = now or timezone.now()
-    require_may_change(session)
-    with transaction.atomic():
-        row = _named(session.user, public_id, lock=True)
-        hold(session.user)
-        require_may_change(session)
+    with _changing(session, public_id) as row:
         require_another_way_in(session.user, without=row)
         sessions.end(
             [made for made in made_by(row) if made.pk != session.sign_in_id], reason="passkey_removed", now=now
@@ -438,8 +428,21 @@ def remove(session: Session, public_id: str, *, requester: Requester, now: datet
     return row
 
 
-def _named(user: Any, public_id: str, *, lock: bool = False) -> Passkey:
-    rows = Passkey.objects.filter(user=user, public_id=public_id)
+@contextmanager
+def _changing(session: Session, public_id: str) -> Iterator[Passkey]:
+    """A passkey of this person, kept to a transaction together with the profile: see ``hold``. Raises StepUpRequired,
+    UnknownCredential."""
+    require_may_change(session)
+    with transaction.atomic():
+        row = named(session.user, public_id, lock=True)
+        hold(session.user)
+        require_may_change(session)
+        yield row
+
+
+def named(user: Any, public_id: str, *, lock: bool = False) -> Passkey:
+    """The passkey of this person that a page names, blocked or not. Raises UnknownCredential."""
+    rows = Passkey.objects.filter(user=user).with_public_id(public_id)
     row: Passkey | None = (rows.select_for_update() if lock else rows).first()
     if row is None:
         raise UnknownCredential
@@ -462,10 +465,8 @@ def require_another_way_in(
 ) -> None:
     """Raise LastWayIn when this person could not sign in any more, at the level that their account needs.
 
-    To be called inside the transaction of the change, which locks the account's profile: two requests that take away
-    one of two ways each wait for each other.
+    To be called by who ``hold``s the account: two requests that take away one of two ways each wait for each other.
     """
-    Profile.objects.select_for_update().filter(user=user).first()
     left = Passkey.objects.filter(user=user, confirmed=True)
     if without is not None:
         left = left.exclude(pk=without.pk)

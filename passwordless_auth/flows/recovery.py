@@ -29,7 +29,7 @@ from ..exceptions import (
     StepUpRequired,
     TooManyRequests,
 )
-from ..identifiers import Identifier
+from ..identifiers import PUBLIC_ID, Identifier
 from ..methods import recovery_code
 from ..models import Challenge, Identity, Level, Passkey, Profile, RecoveryCode, SignIn, Totp
 from ..models.event import announce, record
@@ -112,6 +112,7 @@ def choose_addresses(
     now = now or timezone.now()
     require_may_prepare(session)
     user = session.user
+    public_ids = [each for each in public_ids if PUBLIC_ID.fullmatch(each)]  # anybody's text: PostgreSQL refuses a NUL
     with transaction.atomic(durable=True):
         enrolment.hold(user)
         require_may_prepare(session)

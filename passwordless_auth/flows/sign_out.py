@@ -11,7 +11,7 @@ from . import accounts
 
 def end_one(user: Any, public_id: str) -> bool:
     """End one session of this user. False when there is none of that id alive."""
-    return sessions.end(SignIn.objects.live().filter(user=user, public_id=public_id), reason="ended_by_user") == 1
+    return sessions.end(SignIn.objects.live().filter(user=user).with_public_id(public_id), reason="ended_by_user") == 1
 
 
 def end_others(user: Any, *, keep: SignIn | None) -> int:

@@ -110,7 +110,7 @@ def _setup_of(row: Totp) -> Setup:
 
 
 def _begun(user: Any, public_id: str, *, now: datetime, lock: bool = False) -> Totp:
-    rows = Totp.objects.unfinished().filter(user=user, public_id=public_id)
+    rows = Totp.objects.unfinished().filter(user=user).with_public_id(public_id)
     row: Totp | None = (rows.select_for_update() if lock else rows).first()
     if row is None or row.created_at <= now - timedelta(seconds=SETUP_LIFETIME):
         raise Expired

@@ -12,6 +12,7 @@ from django_otp.models import Device, DeviceManager
 
 from .. import derivation
 from .compiled import CompiledSelect
+from .public_id import PublicIdQuerySet
 
 #: WebAuthn Level 3 §5.8.3: an id is at most 1023 bytes; §5.4.3: a user handle at most 64.
 MAX_CREDENTIAL_ID = 1023
@@ -23,7 +24,7 @@ def digest_of(credential_id: bytes) -> str:
     return hashlib.sha256(credential_id).hexdigest()
 
 
-class PasskeyQuerySet(models.QuerySet["Passkey"]):
+class PasskeyQuerySet(PublicIdQuerySet["Passkey"]):
     def usable(self) -> PasskeyQuerySet:
         return self.filter(confirmed=True)
 

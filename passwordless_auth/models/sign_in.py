@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import derivation
 from ..requester import describe
+from .public_id import PublicIdQuerySet
 
 
 class Level(models.TextChoices):
@@ -41,7 +42,7 @@ class Proof:
     authenticator: str = ""
 
 
-class SignInQuerySet(models.QuerySet["SignIn"]):
+class SignInQuerySet(PublicIdQuerySet["SignIn"]):
     def live(self) -> SignInQuerySet:
         """Those that have a session."""
         return self.filter(ended_at=None, pending_until=None)

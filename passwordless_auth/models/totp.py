@@ -15,6 +15,7 @@ from django_otp.models import Device, DeviceManager
 from django_otp.oath import hotp
 
 from .. import derivation
+from .public_id import PublicIdQuerySet
 
 #: Seconds of one code, and how many codes beside the current one are accepted (RFC 6238 §5.2).
 STEP: Final = 30
@@ -26,7 +27,7 @@ DIGITS: Final = 6
 KEY_BYTES: Final = 20
 
 
-class TotpQuerySet(models.QuerySet["Totp"]):
+class TotpQuerySet(PublicIdQuerySet["Totp"]):
     def usable(self, user: Any) -> TotpQuerySet:
         """What this person can answer with."""
         return self.filter(user=user, confirmed=True)

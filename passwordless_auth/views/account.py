@@ -13,7 +13,6 @@ from django.utils import timezone
 from .. import sessions
 from ..conf import settings
 from ..flows import accounts, recovery, sign_out
-from ..identifiers import PUBLIC_ID
 from ..models import Identity, Level, Profile, SignIn
 from .base import PageView, display_name, recovered_context, see_other
 
@@ -86,8 +85,7 @@ class SessionsView(PageView):
             if current and public_id == current.public_id:
                 sessions.log_out(request)
                 return see_other(reverse("passwordless_auth:signed_out"))
-            if PUBLIC_ID.fullmatch(public_id):
-                sign_out.end_one(self.member, public_id)
+            sign_out.end_one(self.member, public_id)
         return see_other(reverse("passwordless_auth:sessions"))
 
 

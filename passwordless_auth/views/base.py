@@ -102,7 +102,7 @@ class Action:
     primary: bool = False
 
 
-class _CsrfCheck(CsrfViewMiddleware):
+class CsrfCheck(CsrfViewMiddleware):
     """Django's own check, made by our views themselves, so that its refusal is one of ours.
 
     A sign-in rotates the token. So a second tab that waits for another address holds a form that has become stale,
@@ -117,7 +117,7 @@ class _CsrfCheck(CsrfViewMiddleware):
 @method_decorator(transaction.non_atomic_requests, name="dispatch")  # a counted try must survive the request
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 @method_decorator(never_cache, name="dispatch")
-@method_decorator(csrf_exempt, name="dispatch")  # from the host's middleware: see _CsrfCheck
+@method_decorator(csrf_exempt, name="dispatch")  # from the host's middleware: see CsrfCheck
 class PageView(View):
     """A page of ours. ``page`` names its template and is the value of ``<body data-page>``."""
 
@@ -128,8 +128,6 @@ class PageView(View):
     for_members: ClassVar[bool] = False
     #: Whether a session that a recovery made, which may only add a passkey, may see it.
     for_recovered: ClassVar[bool] = False
-    #: Whether a POST needs the token of a form.
-    checks_token: ClassVar[bool] = True
     requester: Requester
     #: The challenge that this request is about, once it is known to be of this browser.
     subject: Challenge | None = None
@@ -146,11 +144,10 @@ class PageView(View):
         unreadable = self.unreadable(request)
         if unreadable is not None:
             return self._secured(unreadable)
-        csrf = _CsrfCheck(super().dispatch)
+        csrf = CsrfCheck(super().dispatch)
         csrf.process_request(request)
         try:
-            if self.checks_token:
-                csrf.process_view(request, super().dispatch, args, kwargs)
+            self.require_own_page(csrf)
             if self.for_members and not request.user.is_authenticated:
                 response: HttpResponseBase = redirect_to_login(request.get_full_path())
             elif self.for_members and not self.for_recovered and is_recovered(request):
@@ -160,6 +157,10 @@ class PageView(View):
         except PasswordlessError as refusal:
             response = self.refuse(refusal)
         return self._secured(csrf.process_response(request, response))
+
+    def require_own_page(self, csrf: CsrfCheck) -> None:
+        """Raise StalePage unless a POST comes from a page of this site: by the token of its form."""
+        csrf.process_view(self.request, super().dispatch, (), {})
 
     def unreadable(self, request: HttpRequest) -> HttpResponseBase | None:
         """The answer to a request whose body is not even looked at; ``None`` to go on."""

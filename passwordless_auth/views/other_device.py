@@ -21,8 +21,9 @@ from ..flows import other_device
 from ..messages import link_url
 from ..models import Challenge, Level
 from .base import Action, PageView, display_name, see_other
+from .endpoint import JsonView
 from .link import LinkPageView, LinkView
-from .passkey import JsonView, session_of
+from .passkey import session_of
 
 _TITLES: Final = {
     "superseded": gettext_lazy("This was stopped"),
@@ -226,7 +227,6 @@ class EnrolOptionsView(JsonView, EnrolPageView):
     """POST ``/enrol/options/``: ``PublicKeyCredentialCreationOptionsJSON`` for the device that was approved."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.require_own_page()
         return JsonResponse(other_device.creation_options(self.opened(), requester=self.requester))
 
 
@@ -235,7 +235,6 @@ class EnrolRegisterView(JsonView, EnrolPageView):
     Query: ``name``."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.require_own_page()
         row = other_device.register(
             self.body(), self.opened(), requester=self.requester, name=request.GET.get("name", "")
         )

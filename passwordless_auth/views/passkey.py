@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_not_required
@@ -21,12 +20,10 @@ from ..conf import settings
 from ..decorators import to_step_up
 from ..exceptions import (
     ChangesStopped,
+    InvalidBody,
     InvalidIdentifier,
     PasswordlessError,
-    StalePage,
     StepUpRequired,
-    TooManyRequests,
-    UnknownCredential,
 )
 from ..flows import accounts, completion, enrolment, passkey
 from ..identifiers import PUBLIC_ID, parse
@@ -34,65 +31,7 @@ from ..methods import passkey as webauthn
 from ..models import Challenge, Level, Passkey, Profile, SignIn
 from ..requester import Requester
 from .base import STATUS, Action, PageView, after, destination, recovered_context, see_other
-
-
-class JsonView(PageView):
-    """An endpoint for scripts: JSON in, JSON out, errors as ``{"error": code, "detail": text}``.
-
-    SECURITY: no token, but a body that no form of another site can send (``application/json``), and an Origin that is
-    ours (rule 21). Without an Origin, which browsers send with every POST, Django's rules apply: a Referer on HTTPS.
-    """
-
-    http_method_names = ("post", "options")
-    checks_token = False
-
-    def unreadable(self, request: HttpRequest) -> HttpResponseBase | None:
-        if request.method == "POST" and request.content_type != "application/json":
-            detail = _("The body of the request has to be JSON.")
-            return JsonResponse({"error": "unsupported_media_type", "detail": detail}, status=415)
-        return super().unreadable(request)
-
-    def require_own_page(self) -> None:
-        origin = self.request.META.get("HTTP_ORIGIN")
-        if origin is None and self.request.is_secure():
-            referer = urlsplit(self.request.META.get("HTTP_REFERER", ""))
-            origin = f"{referer.scheme}://{referer.netloc}"
-        if origin is not None and origin not in self.allowed_origins():
-            raise StalePage
-
-    def allowed_origins(self) -> list[str]:
-        host = f"{self.request.scheme}://{self.request.get_host()}"
-        return [host, settings.BASE_URL, *settings.PASSKEY_ORIGINS]
-
-    def body(self) -> Any:
-        """The JSON of the request; ``{}`` for an empty body. Raises InvalidBody."""
-        if not self.request.body.strip():
-            return {}
-        try:
-            return json.loads(self.request.body.decode("utf-8"), parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise InvalidBody from error
-
-    def refuse(self, refusal: PasswordlessError) -> HttpResponseBase:
-        response = JsonResponse(
-            {"error": refusal.code, "detail": str(refusal.detail), **self.more(refusal)},
-            status=STATUS.get(refusal.code, 400),
-        )
-        if isinstance(refusal, TooManyRequests):
-            response["Retry-After"] = str(refusal.retry_after)
-        return response
-
-    def more(self, refusal: PasswordlessError) -> dict[str, Any]:
-        """More members for a refusal."""
-        return {}
-
-
-class InvalidBody(PasswordlessError):
-    code = "invalid_body"
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(name)  # NaN and Infinity are no JSON
+from .endpoint import JsonView
 
 
 def session_of(request: HttpRequest) -> enrolment.Session:
@@ -125,7 +64,6 @@ class PasskeyOptionsView(JsonView):
     """
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.require_own_page()
         asked = self.body()
         if not isinstance(asked, dict):
             raise InvalidBody
@@ -162,7 +100,6 @@ class PasskeyVerifyView(JsonView):
     """
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.require_own_page()
         credential = self.body()
         sign_in = None
         if request.GET.get("step_up"):
@@ -193,7 +130,6 @@ class RegisterOptionsView(JsonView):
     sign-in that waits in this browser for its first passkey. Query: ``conditional=1`` before a conditional create."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.require_own_page()
         options = enrolment.start(self.session(), requester=self.with_browser(), conditional=self.is_conditional)
         return self.keep_browser(JsonResponse(options))
 
@@ -218,7 +154,6 @@ class RegisterView(RegisterOptionsView):
     "name"}}``. Query: ``name``, and ``conditional=1`` after a conditional create."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.require_own_page()
         row = enrolment.register(
             self.body(),
             self.session(),
@@ -371,7 +306,7 @@ class PasskeysView(PasskeyPageView):
         if action == "rename":
             enrolment.rename(session, public_id, request.POST.get("name", ""))
         elif action in CHANGES:
-            signs_out = action == "block" and made_here(request, named(self.member, public_id))
+            signs_out = action == "block" and made_here(request, enrolment.named(self.member, public_id))
             CHANGES[action](session, public_id, requester=self.requester)
             if signs_out:
                 sessions.log_out(request)
@@ -396,7 +331,7 @@ class PasskeyChangeView(PasskeyPageView):
         action = request.GET.get("action", "")
         if action not in {"rename", "block", "remove"}:
             return see_other(reverse("passwordless_auth:passkeys"))
-        row = named(self.member, request.GET.get("passkey", ""))
+        row = enrolment.named(self.member, request.GET.get("passkey", ""))
         if action != "rename":
             enrolment.require_may_change(session_of(request))
         return self.page_response(
@@ -427,13 +362,6 @@ def shown(row: Passkey, requester: Requester) -> dict[str, Any]:
 
 def _icon_url(row: Passkey, scheme: str) -> str:
     return reverse("passwordless_auth:passkey_icon", args=[row.aaguid, scheme])
-
-
-def named(user: Any, public_id: str) -> Passkey:
-    row: Passkey | None = Passkey.objects.of(user).filter(public_id=public_id).first()
-    if row is None:
-        raise UnknownCredential
-    return row
 
 
 def is_only_one(row: Passkey) -> bool:

@@ -27,7 +27,6 @@ from ..exceptions import (
 )
 from ..flows import completion, enrolment, sign_in, step_up, totp
 from ..forms import AppCodeForm
-from ..identifiers import PUBLIC_ID
 from ..models import Challenge, Level, Passkey, SignIn
 from .base import STATUS, Action, PageView, after, destination, display_name, see_other, with_next
 from .passkey import session_of
@@ -89,7 +88,7 @@ class StepUpView(PageView):
         return Asked(self.member, sessions.current(self.request), level)
 
     def _of_waiting(self, named: str) -> Asked | None:
-        waiting = completion.waiting(named, requester=self.requester) if PUBLIC_ID.fullmatch(named) else None
+        waiting = completion.waiting(named, requester=self.requester)
         if waiting is not None:
             return Asked(waiting.user, waiting, Level(waiting.minimum_level))
         here = sessions.current(self.request)
