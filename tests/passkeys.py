@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from passwordless_auth.testing.authenticator import NO_FAULT, Authenticator
+from passwordless_auth.testing.authenticator import Authenticator
+from passwordless_auth.testing.faults import NO_FAULT
 
 ORIGIN = "https://testserver"
 

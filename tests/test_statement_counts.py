@@ -29,7 +29,8 @@ from passwordless_auth.models import (
     SignIn,
 )
 from passwordless_auth.testing import outbox
-from passwordless_auth.testing.authenticator import Authenticator, Fault
+from passwordless_auth.testing.authenticator import Authenticator
+from passwordless_auth.testing.faults import Fault
 from tests.passkeys import ORIGIN, answer, asked_to_register, asked_to_sign_in, register, send, with_passkey
 
 pytestmark = pytest.mark.django_db

@@ -14,24 +14,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from .authenticator import FAULTS_OF_CREATE, FAULTS_OF_GET, Authenticator, Credential, Fault, Refused, lookalikes
+    from .authenticator import Authenticator, Refused
+    from .credential import Credential
     from .enrolment import add_passkey, add_recovery_codes, add_totp, totp_code
+    from .faults import FAULTS_OF_CREATE, FAULTS_OF_GET, Fault, lookalikes
     from .mail_scanner import Visit, scan
     from .outbox import last_code, last_link, last_message, send_queued
     from .sessions import signed_in_client
 
 #: Where each name is. Looked up when it is used: pytest loads this package before Django has its settings.
 _HOMES: Final = {
-    "authenticator": (
-        "FAULTS_OF_CREATE",
-        "FAULTS_OF_GET",
-        "Authenticator",
-        "Credential",
-        "Fault",
-        "Refused",
-        "lookalikes",
-    ),
+    "authenticator": ("Authenticator", "Refused"),
+    "credential": ("Credential",),
     "enrolment": ("add_passkey", "add_recovery_codes", "add_totp", "totp_code"),
+    "faults": ("FAULTS_OF_CREATE", "FAULTS_OF_GET", "Fault", "lookalikes"),
     "mail_scanner": ("Visit", "scan"),
     "outbox": ("last_code", "last_link", "last_message", "send_queued"),
     "sessions": ("signed_in_client",),

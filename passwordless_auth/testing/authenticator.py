@@ -7,8 +7,8 @@ It takes the JSON of ``PublicKeyCredential.parseCreationOptionsFromJSON()`` and 
     answer = authenticator.create(options, origin="https://example.com")
 
 It does what a good browser and a good authenticator do, and refuses what they refuse (:class:`Refused`). What bad ones
-send is asked for by name: a :class:`Fault` makes one thing wrong and keeps all others right, the signature included,
-so that a test sees the one check that it is about.
+send is asked for by name: a :class:`.faults.Fault` makes one thing wrong and keeps all others right, the signature
+included, so that a test sees the one check that it is about.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
 from enum import IntFlag
 from hashlib import sha256
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import cbor2
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+
+from .credential import ALGORITHMS, Credential
+from .faults import NO_FAULT, Fault
 
 #: How the answer is written: as the browser's own ``toJSON()``, as @simplewebauthn/browser does (the same members), or
 #: as @passwordless-id/webauthn 2 does (padded base64url, and a member ``user`` of its own).
@@ -55,268 +55,6 @@ class Flags(IntFlag):
     BS = 1 << 4
     AT = 1 << 6
     ED = 1 << 7
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that a broken or hostile client does. What is left out stays as it should be."""
-
-    #: Members of the client data that take the place of the right ones: ``type``, ``challenge``, ``origin``, …
-    client_data: Mapping[str, Any] = field(default_factory=dict)
-    #: All of the client data, as bytes.
-    client_data_json: bytes | None = None
-    #: The RP ID whose hash is in the authenticator data.
-    rp_id: str | None = None
-    #: The flags UP, UV, BE, BS, AT.
-    user_present: bool | None = None
-    user_verified: bool | None = None
-    backup_eligible: bool | None = None
-    backed_up: bool | None = None
-    attested: bool | None = None
-    #: Outputs of authenticator extensions; sets the flag ED.
-    extensions: Mapping[str, Any] | None = None
-    #: What the counter changes by, in place of 1: 0 stands still, -1 goes back.
-    counter_by: int | None = None
-    #: The algorithm of a new credential, whatever was offered.
-    algorithm: int | None = None
-    #: ``flipped``: one bit is another one. ``other_key``: another key signs. ``other_data``: the key signs something
-    #: else. ``empty``: there is none.
-    signature: Literal["flipped", "other_key", "other_data", "empty"] | None = None
-    #: The id of a new credential, in place of a random one.
-    credential_id: bytes | None = None
-    #: ``rawId``, which then isn't what ``id`` says.
-    raw_id: bytes | None = None
-    #: The user handle of an assertion; ``b""`` leaves it out.
-    user_handle: bytes | None = None
-    #: Sign with a credential of this RP ID that the options don't allow.
-    ignores_allow_credentials: bool = False
-    #: Bytes after the end of the authenticator data, and of the attestation object.
-    trailing: bytes = b""
-    trailing_attestation: bytes = b""
-    #: All of the authenticator data, or of the attestation object.
-    authenticator_data: bytes | None = None
-    attestation_object: bytes | None = None
-    #: Members of the answer by dotted path, such as ``response.signature``, and their values.
-    members: Mapping[str, Any] = field(default_factory=dict)
-    #: Members of the answer that are missing.
-    without: Collection[str] = ()
-
-
-NO_FAULT: Final = Fault()
-
-_OTHER_CHALLENGE: Final = base64.urlsafe_b64encode(bytes(32)).rstrip(b"=").decode()
-
-_NESTED: Final = 10_000
-
-#: What every relying party must refuse in a registration, by name.
-FAULTS_OF_CREATE: Final[Mapping[str, Fault]] = {
-    "type of an assertion": Fault(client_data={"type": "webauthn.get"}),
-    "another origin": Fault(client_data={"origin": "https://evil.example"}),
-    "no origin": Fault(client_data={"origin": "null"}),
-    "another challenge": Fault(client_data={"challenge": _OTHER_CHALLENGE}),
-    "empty challenge": Fault(client_data={"challenge": ""}),
-    "from a frame": Fault(client_data={"crossOrigin": True}),
-    "from a frame of another site": Fault(client_data={"crossOrigin": True, "topOrigin": "https://evil.example"}),
-    "hash of another RP ID": Fault(rp_id="evil.example"),
-    "nobody present": Fault(user_present=False),
-    "nobody verified": Fault(user_verified=False),
-    "backed up but not eligible": Fault(backup_eligible=False, backed_up=True),
-    "no credential in it": Fault(attested=False),
-    "an algorithm that was not offered": Fault(algorithm=-35),
-    "id is not rawId": Fault(raw_id=b"another"),
-    "bytes after the authenticator data": Fault(trailing=b"\0"),
-    "attestation object is not CBOR": Fault(attestation_object=b"\xff garbage"),
-    "attestation object is a number": Fault(attestation_object=b"\x01"),
-    "attestation object is nested deeply": Fault(attestation_object=b"\x81" * _NESTED),
-    "an id of 1024 bytes": Fault(credential_id=bytes(1024)),
-    "an empty id": Fault(credential_id=b""),
-    "client data is not JSON": Fault(client_data_json=b"garbage"),
-    "client data is a list": Fault(client_data_json=b"[]"),
-    "client data is not UTF-8": Fault(client_data_json=b"\xff\xfe\xfd"),
-    "client data is nested deeply": Fault(client_data_json=b"[" * _NESTED),
-    "challenge is a number": Fault(client_data={"challenge": 1}),
-    "origin is a list": Fault(client_data={"origin": ["https://evil.example"]}),
-    "crossOrigin is a list": Fault(client_data={"crossOrigin": [True]}),
-    "another type of credential": Fault(members={"type": "password"}),
-    "attestation object is not base64url": Fault(members={"response.attestationObject": "%%%"}),
-    "id is a number": Fault(members={"id": 1}),
-    "response is a list": Fault(members={"response": []}),
-    "no client data": Fault(without=["response.clientDataJSON"]),
-    "no attestation object": Fault(without=["response.attestationObject"]),
-    "no id": Fault(without=["id"]),
-}
-
-#: What every relying party must refuse in an assertion, by name; of an authenticator that counts and doesn't sync, as
-#: ``Authenticator()`` is. ``no user handle`` is in order where the options named the credentials.
-FAULTS_OF_GET: Final[Mapping[str, Fault]] = {
-    "type of a registration": Fault(client_data={"type": "webauthn.create"}),
-    "another origin": Fault(client_data={"origin": "https://evil.example"}),
-    "no origin": Fault(client_data={"origin": "null"}),
-    "another challenge": Fault(client_data={"challenge": _OTHER_CHALLENGE}),
-    "empty challenge": Fault(client_data={"challenge": ""}),
-    "from a frame": Fault(client_data={"crossOrigin": True}),
-    "from a frame of another site": Fault(client_data={"crossOrigin": True, "topOrigin": "https://evil.example"}),
-    "hash of another RP ID": Fault(rp_id="evil.example"),
-    "nobody present": Fault(user_present=False),
-    "nobody verified": Fault(user_verified=False),
-    "backed up but not eligible": Fault(backup_eligible=False, backed_up=True),
-    "became eligible for backup": Fault(backup_eligible=True),
-    "flipped signature": Fault(signature="flipped"),
-    "signature by another key": Fault(signature="other_key"),
-    "signature over other data": Fault(signature="other_data"),
-    "empty signature": Fault(signature="empty"),
-    "counter stands still": Fault(counter_by=0),
-    "counter goes back": Fault(counter_by=-1),
-    "id is not rawId": Fault(raw_id=b"another"),
-    "handle of another user": Fault(user_handle=b"another"),
-    "no user handle": Fault(user_handle=b""),
-    "bytes after the authenticator data": Fault(trailing=b"\0"),
-    "authenticator data is garbage": Fault(authenticator_data=b"garbage"),
-    "client data is not JSON": Fault(client_data_json=b"garbage"),
-    "client data is a list": Fault(client_data_json=b"[]"),
-    "client data is not UTF-8": Fault(client_data_json=b"\xff\xfe\xfd"),
-    "client data is nested deeply": Fault(client_data_json=b"[" * _NESTED),
-    "challenge is a number": Fault(client_data={"challenge": 1}),
-    "origin is a list": Fault(client_data={"origin": ["https://evil.example"]}),
-    "crossOrigin is a list": Fault(client_data={"crossOrigin": [True]}),
-    "another type of credential": Fault(members={"type": "password"}),
-    "signature is not base64url": Fault(members={"response.signature": "%%%"}),
-    "user handle is a number": Fault(members={"response.userHandle": 1}),
-    "id is a number": Fault(members={"id": 1}),
-    "response is a list": Fault(members={"response": []}),
-    "no client data": Fault(without=["response.clientDataJSON"]),
-    "no authenticator data": Fault(without=["response.authenticatorData"]),
-    "no signature": Fault(without=["response.signature"]),
-    "no id": Fault(without=["id"]),
-}
-
-
-def lookalikes(origin: str) -> list[str]:
-    """Origins that are not this one, though a careless comparison takes them for it."""
-    scheme, _, host = origin.partition("://")
-    name, _, port = host.partition(":")
-    return [
-        f"{origin}.evil.example",
-        f"{scheme}://evil-{host}",
-        f"{scheme}://login.{host}",
-        f"{scheme}://evil.example/{origin}",
-        f"{'http' if scheme == 'https' else 'https'}://{host}",
-        f"{scheme}://{name}:{int(port or 443) + 1}",
-        f"{origin}/",
-        f"{origin}@evil.example",
-        f"{scheme}://{host.upper()}",
-        "null",
-        "",
-    ]
-
-
-# -- algorithms
-
-
-@dataclass(frozen=True)
-class _Algorithm:
-    generate: Callable[[], Any]
-    cose: Callable[[Any], dict[int, Any]]
-    sign: Callable[[Any, bytes], bytes]
-
-
-def _ecdsa(curve: ec.EllipticCurve, number: int, digest: hashes.HashAlgorithm) -> _Algorithm:
-    size = (curve.key_size + 7) // 8
-
-    def cose(public: ec.EllipticCurvePublicKey) -> dict[int, Any]:
-        point = public.public_numbers()
-        return {1: 2, -1: number, -2: point.x.to_bytes(size, "big"), -3: point.y.to_bytes(size, "big")}
-
-    return _Algorithm(
-        generate=lambda: ec.generate_private_key(curve),
-        cose=cose,
-        sign=lambda key, data: bytes(key.sign(data, ec.ECDSA(digest))),
-    )
-
-
-def _rsa(digest: hashes.HashAlgorithm, *, pss: bool) -> _Algorithm:
-    # RFC 8230 §2: the salt is as long as the hash.
-    scheme = padding.PSS(padding.MGF1(digest), digest.digest_size) if pss else padding.PKCS1v15()
-
-    def cose(public: rsa.RSAPublicKey) -> dict[int, Any]:
-        numbers = public.public_numbers()
-        size = (public.key_size + 7) // 8
-        return {1: 3, -1: numbers.n.to_bytes(size, "big"), -2: numbers.e.to_bytes(3, "big")}
-
-    return _Algorithm(
-        generate=lambda: rsa.generate_private_key(65537, 2048),
-        cose=cose,
-        sign=lambda key, data: bytes(key.sign(data, scheme, digest)),
-    )
-
-
-def _ml_dsa(strength: int) -> _Algorithm:
-    def generate() -> Any:
-        from cryptography.hazmat.primitives.asymmetric import mldsa  # older versions have none
-
-        return getattr(mldsa, f"MLDSA{strength}PrivateKey").generate()
-
-    return _Algorithm(
-        generate=generate,
-        cose=lambda public: {1: 7, -1: public.public_bytes_raw()},
-        sign=lambda key, data: bytes(key.sign(data)),
-    )
-
-
-#: By COSE number: ES256, ES384, ES512, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512, ML-DSA-44, -65 and -87.
-ALGORITHMS: Final[Mapping[int, _Algorithm]] = {
-    -7: _ecdsa(ec.SECP256R1(), 1, hashes.SHA256()),
-    -35: _ecdsa(ec.SECP384R1(), 2, hashes.SHA384()),
-    -36: _ecdsa(ec.SECP521R1(), 3, hashes.SHA512()),
-    -8: _Algorithm(
-        generate=ed25519.Ed25519PrivateKey.generate,
-        cose=lambda public: {1: 1, -1: 6, -2: public.public_bytes_raw()},
-        sign=lambda key, data: bytes(key.sign(data)),
-    ),
-    -37: _rsa(hashes.SHA256(), pss=True),
-    -38: _rsa(hashes.SHA384(), pss=True),
-    -39: _rsa(hashes.SHA512(), pss=True),
-    -257: _rsa(hashes.SHA256(), pss=False),
-    -258: _rsa(hashes.SHA384(), pss=False),
-    -259: _rsa(hashes.SHA512(), pss=False),
-    -48: _ml_dsa(44),
-    -49: _ml_dsa(65),
-    -50: _ml_dsa(87),
-}
-
-
-@dataclass
-class Credential:
-    """A passkey on the authenticator: what a site's row of it is made of. ``discoverable``: it can be found without
-    being named, and hands out the user handle."""
-
-    id: bytes
-    rp_id: str
-    user_handle: bytes
-    algorithm: int
-    private_key: Any = field(repr=False)
-    discoverable: bool = True
-    counter: int = 0
-
-    @property
-    def cose_key(self) -> bytes:
-        """The public key as the authenticator data has it (RFC 9052 §7)."""
-        members = ALGORITHMS[self.algorithm].cose(self.private_key.public_key())
-        return cbor2.dumps({1: members.pop(1), 3: self.algorithm, **members})
-
-    @property
-    def spki(self) -> bytes:
-        """The public key in DER, as ``getPublicKey()`` gives it."""
-        der: bytes = self.private_key.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        return der
-
-    def sign(self, data: bytes) -> bytes:
-        return ALGORITHMS[self.algorithm].sign(self.private_key, data)
-
-
-# -- the authenticator
 
 
 class Authenticator:

@@ -7,7 +7,8 @@ from django.test import modify_settings, override_settings
 from django_otp_webauthn.models import WebAuthnAttestation, WebAuthnCredential, WebAuthnUserHandle
 
 from passwordless_auth.models import Event, Identity, ImportedRow, Passkey, Profile, SignIn
-from passwordless_auth.testing.authenticator import Authenticator, Fault
+from passwordless_auth.testing.authenticator import Authenticator
+from passwordless_auth.testing.faults import Fault
 from tests.importers.people import ORIGIN, Stories, imported, person
 from tests.passkeys import asked_to_sign_in, sign_in
 

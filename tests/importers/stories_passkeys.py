@@ -10,7 +10,8 @@ from passkeys.models import UserPasskey
 
 from passwordless_auth.flows.importing import base
 from passwordless_auth.models import Passkey, SignIn
-from passwordless_auth.testing.authenticator import Authenticator, Fault
+from passwordless_auth.testing.authenticator import Authenticator
+from passwordless_auth.testing.faults import Fault
 from tests.importers.people import ORIGIN, Stories, imported, person
 from tests.passkeys import asked_to_sign_in, sign_in
 

@@ -9,7 +9,8 @@ from django.db import transaction
 from passwordless_auth.flows import enrolment, sign_out
 from passwordless_auth.models import Challenge, Identity, Passkey, SignIn
 from passwordless_auth.requester import Requester
-from passwordless_auth.testing.authenticator import NO_FAULT, Authenticator, Fault
+from passwordless_auth.testing.authenticator import Authenticator
+from passwordless_auth.testing.faults import NO_FAULT, Fault
 from tests.passkeys import ORIGIN, answer, asked_to_register, asked_to_sign_in, register, send, sign_in, with_passkey
 
 from .together import in_the_middle_of, ready, signed_in, tabs, together

@@ -20,7 +20,7 @@ from passwordless_auth import sessions
 from passwordless_auth.decorators import level_required, recent_sign_in_required
 from passwordless_auth.models import Counter, Event, Identity, KnownBrowser, RecoveryCode, SignIn
 from passwordless_auth.testing import outbox
-from passwordless_auth.testing.authenticator import Fault
+from passwordless_auth.testing.faults import Fault
 from tests.conftest import Browser
 from tests.passkeys import register, send, sign_in, with_passkey
 from tests.recovery import ask_address, make_codes, recover, recover_by_address

@@ -9,13 +9,8 @@ from django.urls import reverse
 
 from passwordless_auth.models import Challenge, Event, Passkey, Profile, SignIn
 from passwordless_auth.testing import outbox
-from passwordless_auth.testing.authenticator import (
-    FAULTS_OF_CREATE,
-    FAULTS_OF_GET,
-    Authenticator,
-    Fault,
-    lookalikes,
-)
+from passwordless_auth.testing.authenticator import Authenticator
+from passwordless_auth.testing.faults import FAULTS_OF_CREATE, FAULTS_OF_GET, Fault, lookalikes
 from tests.passkeys import ORIGIN, answer, asked_to_register, asked_to_sign_in, register, send, sign_in, with_passkey
 
 pytestmark = pytest.mark.django_db

@@ -13,7 +13,9 @@ from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import CredentialDeviceType
 
 from passwordless_auth.testing import authenticator as kit
-from passwordless_auth.testing.authenticator import Authenticator, Fault, Refused
+from passwordless_auth.testing.authenticator import Authenticator, Refused
+from passwordless_auth.testing.credential import ALGORITHMS
+from passwordless_auth.testing.faults import FAULTS_OF_CREATE, FAULTS_OF_GET, NO_FAULT, Fault, lookalikes
 
 ORIGIN = "https://example.org"
 RP_ID = "example.org"
@@ -85,12 +87,12 @@ def signed_in(answer, options, registration, **more):
     )
 
 
-def register(authenticator, fault=kit.NO_FAULT, **more):
+def register(authenticator, fault=NO_FAULT, **more):
     options = creation()
     return registered(authenticator.create(options, origin=ORIGIN, fault=fault, **more), options)
 
 
-def sign_in(authenticator, registration, fault=kit.NO_FAULT, **more):
+def sign_in(authenticator, registration, fault=NO_FAULT, **more):
     options = request()
     return signed_in(authenticator.get(options, origin=ORIGIN, fault=fault, **more), options, registration)
 
@@ -103,7 +105,7 @@ def flags_of(answer):
 
 
 @pytest.mark.parametrize("attestation", ["none", "packed"])
-@pytest.mark.parametrize("number", sorted(set(kit.ALGORITHMS) - {-35}))
+@pytest.mark.parametrize("number", sorted(set(ALGORITHMS) - {-35}))
 def test_each_algorithm_registers_and_signs_in(number, attestation):
     authenticator = Authenticator([number], attestation=attestation)
     options = creation(attestation="direct")
@@ -365,11 +367,11 @@ def test_a_newer_passkey_of_the_same_account_takes_the_place_of_the_older_one():
 # -- what is wrong
 
 
-@pytest.mark.parametrize("name", kit.FAULTS_OF_CREATE)
+@pytest.mark.parametrize("name", FAULTS_OF_CREATE)
 def test_one_fault_in_a_registration(name):
     assert register(Authenticator())
 
-    fault = kit.FAULTS_OF_CREATE[name]
+    fault = FAULTS_OF_CREATE[name]
     if name in LEFT_TO_CALLER_OF_CREATE:
         assert register(Authenticator(), fault)
     else:
@@ -377,12 +379,12 @@ def test_one_fault_in_a_registration(name):
             register(Authenticator(), fault)
 
 
-@pytest.mark.parametrize("name", kit.FAULTS_OF_GET)
+@pytest.mark.parametrize("name", FAULTS_OF_GET)
 def test_one_fault_in_an_assertion(name):
     authenticator = Authenticator()
     registration = register(authenticator)
 
-    fault = kit.FAULTS_OF_GET[name]
+    fault = FAULTS_OF_GET[name]
     if name in LEFT_TO_CALLER_OF_GET:
         assert sign_in(authenticator, registration, fault)
     else:
@@ -397,13 +399,13 @@ def signed_in_again(authenticator, registration):
     return sign_in(authenticator, registration)
 
 
-@pytest.mark.parametrize("origin", kit.lookalikes(ORIGIN))
+@pytest.mark.parametrize("origin", lookalikes(ORIGIN))
 def test_an_origin_that_only_looks_like_it(origin):
     fault = Fault(client_data={"origin": origin})
     authenticator = Authenticator()
     registration = register(authenticator)
 
-    assert len(set(kit.lookalikes(ORIGIN))) == 11
+    assert len(set(lookalikes(ORIGIN))) == 11
     with pytest.raises(WebAuthnException, match="origin"):
         register(Authenticator(), fault)
     with pytest.raises(WebAuthnException, match="origin"):

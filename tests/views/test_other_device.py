@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from passwordless_auth.models import Challenge, Delivery, Event, Passkey, Profile, SignIn
 from passwordless_auth.testing import outbox
-from passwordless_auth.testing.authenticator import FAULTS_OF_CREATE, Authenticator
+from passwordless_auth.testing.authenticator import Authenticator
+from passwordless_auth.testing.faults import FAULTS_OF_CREATE
 from tests.conftest import Browser
 from tests.passkeys import ORIGIN, send, sign_in, with_passkey
 
