@@ -134,19 +134,22 @@ class WorkerProcess:
             f"import sys; sys.path.append({str(ROOT)!r}); from benchmarks.worker import main;"
             f" main({name!r}, {database!r}, {people})"
         )
-        self._process = subprocess.Popen(
+        self._process = process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", code],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
         )
+        if process.stdin is None or process.stdout is None:
+            raise AssertionError("unreachable: both are pipes")
+        self._orders, self._answers = process.stdin, process.stdout
         self.facts = self._answer()
 
     def order(self, **order: Any) -> Any:
         try:
-            self._process.stdin.write(json.dumps(order) + "\n")  # type: ignore[union-attr]
-            self._process.stdin.flush()  # type: ignore[union-attr]
+            self._orders.write(json.dumps(order) + "\n")
+            self._orders.flush()
         except BrokenPipeError as error:
             raise WorkerFailedError from error
         return self._answer()
@@ -155,7 +158,7 @@ class WorkerProcess:
         timer = threading.Timer(PATIENCE, self._process.kill)
         timer.start()
         try:
-            line = self._process.stdout.readline()  # type: ignore[union-attr]
+            line = self._answers.readline()
         finally:
             timer.cancel()
         if not line:
@@ -163,13 +166,13 @@ class WorkerProcess:
         return json.loads(line)
 
     def end(self) -> None:
-        self._process.stdin.close()  # type: ignore[union-attr]
+        self._orders.close()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(10)
-        self._process.stdout.close()  # type: ignore[union-attr]
+        self._answers.close()
 
 
 @dataclass

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.mail.backends.base import BaseEmailBackend
 
-#: The newest message; the only one that is kept.
-newest: Any = None
-
 
 class Mailbox(BaseEmailBackend):
+    #: The newest message to anybody; the only one that is kept. A process has one mailbox, Django an instance for each
+    #: message.
+    newest: ClassVar[Any] = None
+
     def send_messages(self, messages: Any) -> int:
-        global newest  # noqa: PLW0603 (this process has one mailbox)
         for message in messages:
             message.message().as_bytes()
-            newest = message
+            Mailbox.newest = message
         return len(messages)
 
 
 def found(pattern: str, *, to: str) -> str:
     """What the person reads in the newest message."""
+    newest = Mailbox.newest
     match = re.search(pattern, newest.body)
     if newest.to != [to] or match is None:
         raise LookupError(f"No {pattern!r} for {to} in the message to {newest.to}:\n{newest.body}")

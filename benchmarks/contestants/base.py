@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib.util
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -26,7 +27,7 @@ class Flow:
     share: float = 1
 
 
-class Contestant:
+class Contestant(ABC):
     """A Django project of its own, in a process of its own."""
 
     name: ClassVar[str]
@@ -56,9 +57,9 @@ class Contestant:
     def version(cls) -> str:
         return f"{cls.distribution} {version(cls.distribution)}"
 
+    @abstractmethod
     def urls(self) -> list[Any]:
         """The URL patterns; called when Django is set up."""
-        raise NotImplementedError
 
     def prepare(self, people: int) -> None:
         """Fill the migrated database: ``people`` accounts with all that signing in takes, in the order of their keys.

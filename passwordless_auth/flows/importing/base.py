@@ -6,6 +6,7 @@ The other package is not imported: its tables are read through Django's app regi
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,13 +70,13 @@ class _Found:
     made: Sequence[Made]
 
 
-class Shelf:
+class Shelf(ABC):
     """One table of another package, with a foreign key ``user``, all of whose rows are of one kind."""
 
     #: What is counted: ``passkeys``, ``authenticator apps``, …
-    kind: ClassVar[str]
+    kind: str
     #: What the audit trail says of a row that was taken.
-    event: ClassVar[str]
+    event: str
     #: Of several rows of one person, which come first.
     order: ClassVar[tuple[Any, ...]] = ("pk",)
 
@@ -83,12 +84,12 @@ class Shelf:
         self.rows = rows
         self.table: str = rows.model._meta.label_lower
 
-    def prepare(self, rows: Sequence[Any], *, now: datetime) -> None:
+    def prepare(self, rows: Sequence[Any], *, now: datetime) -> None:  # noqa: B027 (a hook: some have nothing to read)
         """Read what is needed to judge a batch of rows: a number of statements that doesn't depend on theirs."""
 
+    @abstractmethod
     def take(self, row: Any) -> Sequence[Made]:
         """What becomes of a row; nothing when it is here already. Raises Unfit."""
-        raise NotImplementedError
 
 
 class LeftBehind(Shelf):
@@ -98,14 +99,14 @@ class LeftBehind(Shelf):
 
     def __init__(self, rows: models.QuerySet[Any], *, kind: str, reason: str) -> None:
         super().__init__(rows)
-        self.kind = kind  # type: ignore[misc]
+        self.kind = kind
         self.reason = reason
 
     def take(self, row: Any) -> Sequence[Made]:
         raise Unfit(self.reason)
 
 
-class Source:
+class Source(ABC):
     """Another package."""
 
     #: The distribution.
@@ -113,9 +114,9 @@ class Source:
     #: Whether it knows who has proven an address.
     knows_addresses: ClassVar[bool] = False
 
+    @abstractmethod
     def shelves(self) -> list[Shelf]:
         """Its tables, in the order to take them. Raises Unavailable."""
-        raise NotImplementedError
 
 
 def table_of(label: str) -> type[models.Model] | None:

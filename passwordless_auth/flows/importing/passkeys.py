@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,9 +67,9 @@ class PasskeyShelf(Shelf):
     kind = "passkeys"
     event = "passkey_imported"
 
+    @abstractmethod
     def credential_of(self, row: Any) -> Credential:
         """Raises Unfit."""
-        raise NotImplementedError
 
     def prepare(self, rows: Sequence[Any], *, now: datetime) -> None:
         self.now = now
