@@ -13,7 +13,7 @@ from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import select_template
 from django.template.response import TemplateResponse
@@ -29,11 +29,13 @@ from ..decorators import to_step_up
 from ..exceptions import LastWayIn
 from ..flows import operator
 from ..flows.operator import WayIn
-from ..models import Level, Passkey, Profile
+from ..models import Level, Profile
 from ..requester import Operator, Requester
 from ..views.base import safe_next
 
 if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
     ModelAdmin = admin.ModelAdmin[Any]  # for the type checker only
 else:
     ModelAdmin = object
@@ -184,8 +186,8 @@ class WithActs(ModelAdmin):
             names = response.template_name
             frame = [names] if isinstance(names, str) else names
             response.template_name = "admin/passwordless_auth/with_acts.html"
-            assert response.context_data is not None  # noqa: S101 (Django's own)
-            response.context_data |= {
+            response.context_data = {
+                **(response.context_data or {}),
                 "passwordless_frame": select_template(frame) if isinstance(frame, list | tuple) else frame,
                 "passwordless_acts": self._links(request, row),
             }
@@ -333,22 +335,30 @@ LIFT_FREEZE: Final = Act(
 )
 
 
+# -- for a ModelAdmin
+
+
+def _in_list(act: Act, description: _StrPromise) -> tuple[Callable[..., Any], Callable[..., bool]]:
+    """An act as an action of a list, and what Django asks for whether to offer it: ``has_<name>_permission``."""
+
+    def may(self: WithActs, request: HttpRequest) -> bool:
+        return self.may(request, act)
+
+    @admin.action(description=description, permissions=[act.name.replace("-", "_")])
+    def begin(self: WithActs, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self.begin_act(request, queryset, act)
+
+    return begin, may
+
+
 class PasskeyActs(WithActs):
     """Block and unblock, for a ModelAdmin of passkeys."""
 
     acts = (BLOCK, UNBLOCK)
     actions = ("block", "unblock")
 
-    def has_block_permission(self, request: HttpRequest) -> bool:
-        return self.may(request, BLOCK)
-
-    @admin.action(description=gettext_lazy("Block selected passkeys"), permissions=["block"])
-    def block(self, request: HttpRequest, queryset: QuerySet[Passkey]) -> HttpResponse | None:
-        return self.begin_act(request, queryset, BLOCK)
-
-    @admin.action(description=gettext_lazy("Unblock selected passkeys"), permissions=["block"])
-    def unblock(self, request: HttpRequest, queryset: QuerySet[Passkey]) -> HttpResponse | None:
-        return self.begin_act(request, queryset, UNBLOCK)
+    block, has_block_permission = _in_list(BLOCK, gettext_lazy("Block selected passkeys"))
+    unblock, has_unblock_permission = _in_list(UNBLOCK, gettext_lazy("Unblock selected passkeys"))
 
 
 class PeopleActs(WithActs):
@@ -357,23 +367,10 @@ class PeopleActs(WithActs):
     acts = (RESET, END_SESSIONS, LIFT_FREEZE)
     actions = ("reset_factors", "end_sessions", "lift_freeze")
 
-    def has_reset_factors_permission(self, request: HttpRequest) -> bool:
-        return self.may(request, RESET)
-
-    def has_end_sessions_permission(self, request: HttpRequest) -> bool:
-        return self.may(request, END_SESSIONS)
-
-    def has_lift_freeze_permission(self, request: HttpRequest) -> bool:
-        return self.may(request, LIFT_FREEZE)
-
-    @admin.action(description=gettext_lazy("Reset factors of selected people"), permissions=["reset_factors"])
-    def reset_factors(self, request: HttpRequest, queryset: QuerySet[Model]) -> HttpResponse | None:
-        return self.begin_act(request, queryset, RESET)
-
-    @admin.action(description=gettext_lazy("End all sessions of selected people"), permissions=["end_sessions"])
-    def end_sessions(self, request: HttpRequest, queryset: QuerySet[Model]) -> HttpResponse | None:
-        return self.begin_act(request, queryset, END_SESSIONS)
-
-    @admin.action(description=gettext_lazy("Allow changes to selected people again"), permissions=["lift_freeze"])
-    def lift_freeze(self, request: HttpRequest, queryset: QuerySet[Model]) -> HttpResponse | None:
-        return self.begin_act(request, queryset, LIFT_FREEZE)
+    reset_factors, has_reset_factors_permission = _in_list(RESET, gettext_lazy("Reset factors of selected people"))
+    end_sessions, has_end_sessions_permission = _in_list(
+        END_SESSIONS, gettext_lazy("End all sessions of selected people")
+    )
+    lift_freeze, has_lift_freeze_permission = _in_list(
+        LIFT_FREEZE, gettext_lazy("Allow changes to selected people again")
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db.models import Count, IntegerField, Min, OuterRef, Q, QuerySet, Subquery
@@ -18,6 +18,11 @@ from ..models import Level, Passkey, Profile, RecoveryCode
 from ..requester import Requester
 from .acts import PasskeyActs, PeopleActs, is_frozen
 from .rows import OfPersonAdmin
+
+if TYPE_CHECKING:
+    BaseModelAdmin = admin.options.BaseModelAdmin[Any]  # for the type checker only
+else:
+    BaseModelAdmin = object
 
 
 class BlockedFilter(admin.SimpleListFilter):
@@ -127,7 +132,7 @@ class FrozenFilter(admin.SimpleListFilter):
         return queryset.filter(frozen_until__gt=timezone.now()) if self.value() == "stopped" else queryset
 
 
-class ProfileColumns:
+class ProfileColumns(BaseModelAdmin):
     """What is told of a profile, and asked, on its own page and on its owner's."""
 
     @admin.display(description=_("authenticator app"), boolean=True)
@@ -144,7 +149,7 @@ class ProfileColumns:
         if db_field.name == "minimum_level":
             levels = [(level.value, level.label) for level in Level if level.meets(Level.SINGLE)]
             kwargs["choices"] = [("", _("no more than the site asks")), *levels]
-        return super().formfield_for_choice_field(db_field, request, **kwargs)  # type: ignore[misc]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
 
 
 class ProfileAdmin(ProfileColumns, PeopleActs, OfPersonAdmin):

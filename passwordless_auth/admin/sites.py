@@ -81,7 +81,7 @@ class PasswordlessAdminMixin(Site):
     @login_not_required
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Where the admin sends who may not come in: on to what is missing."""
-        return DoorView.as_view(site=self)(request)
+        return DoorView.as_view()(request, site=self)
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """POST ends the session, on the server, and leads to our page after it."""
@@ -97,11 +97,8 @@ class DoorView(PageView):
 
     page = "error"
     http_method_names = ("get", "head", "options")
-    site: ClassVar[PasswordlessAdminMixin | None] = None
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        site = self.site
-        assert site is not None  # noqa: S101 (given by PasswordlessAdminMixin.login)
+    def get(self, request: HttpRequest, *args: Any, site: PasswordlessAdminMixin, **kwargs: Any) -> HttpResponseBase:
         there = self.next_url() or reverse("admin:index", current_app=site.name)
         user: Any = request.user
         if not user.is_authenticated:
