@@ -27,8 +27,8 @@ from .. import sessions
 from ..conf import settings
 from ..decorators import to_step_up
 from ..exceptions import LastWayIn
-from ..flows import operator
-from ..flows.operator import WayIn
+from ..flows import operator, ways_in
+from ..flows.ways_in import WayIn
 from ..models import Level, Profile
 from ..requester import Operator, Requester
 from ..views.base import safe_next
@@ -226,7 +226,7 @@ def _warn_of_block(passkeys: list[Any]) -> list[str]:
         ),
         WayIn.NONE: _("{person} has no address to begin anew with: their last passkey can’t be blocked."),
     }
-    ways = {user: operator.way_in(user, without=pks) for user, pks in of.items()}
+    ways = {user: ways_in.way_in(user, without=pks) for user, pks in of.items()}
     return [texts[way].format(person=user) for user, way in ways.items() if way in texts]
 
 
@@ -274,7 +274,7 @@ def _each(run: Run) -> Callable[[list[Any], Operator, Requester], int]:
 
 def _warn_of_reset(rows: list[Any]) -> list[str]:
     text = _("{person} has no address to begin anew with: nothing can be reset.")
-    return [text.format(person=user) for user in map(user_of, rows) if not operator.has_address(user)]
+    return [text.format(person=user) for user in map(user_of, rows) if not ways_in.has_address(user)]
 
 
 def is_frozen(row: Any) -> bool:

@@ -15,6 +15,7 @@ from ..models import Challenge, KnownBrowser, Level, Passkey, Proof, SignIn, Tot
 from ..models.event import announce
 from ..policies import NextStep, Rules
 from ..requester import Requester
+from . import ways_in
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def accept(
         return None
     if not sign_in._state.adding and sign_in.pending_until is None:
         return None  # a running session that was confirmed: its guards ask for more when more is needed
-    if not can_reach(sign_in.user, due.level) and not may_enrol_pending(sign_in.user, by_operator=by_operator):
+    if not ways_in.can_reach(sign_in.user, due.level) and not may_enrol_pending(sign_in.user, by_operator=by_operator):
         raise OutOfReach
     return due
 
@@ -162,14 +163,6 @@ def tell(outcome: Outcome, *, masked: str = "", requester: Requester) -> None:
         signals.signed_in.send_robust(SignIn, user=user, sign_in=outcome.sign_in, created=outcome.created)
 
 
-def can_reach(user: Any, level: Level) -> bool:
-    """Whether this person has an authenticator that makes a link or a code into this level."""
-    if "passkey" in settings.METHODS and Passkey.objects.filter(user=user, confirmed=True).exists():
-        return True
-    has_app = "totp" in settings.METHODS and Totp.objects.filter(user=user, confirmed=True).exists()
-    return has_app and Level.MULTI.meets(level)
-
-
 def may_enrol_pending(user: Any, *, by_operator: bool) -> bool:
     """Whether a sign-in that falls short may add the first passkey of its account.
 
@@ -178,6 +171,6 @@ def may_enrol_pending(user: Any, *, by_operator: bool) -> bool:
     """
     if "passkey" not in settings.METHODS:
         return False
-    if Passkey.objects.filter(user=user).exists() or Totp.objects.enrolled(user).exists():
+    if ways_in.has_authenticator(user):
         return False
     return by_operator or not getattr(user, "is_staff", False)

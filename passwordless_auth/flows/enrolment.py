@@ -24,16 +24,15 @@ from ..exceptions import (
     ChangesStopped,
     Expired,
     InvalidCredential,
-    LastWayIn,
     PasswordlessError,
     StepUpRequired,
     UnknownCredential,
 )
 from ..methods import passkey as webauthn
-from ..models import Challenge, Identity, Level, Passkey, Profile, SignIn, Totp
+from ..models import Challenge, Level, Passkey, Profile, SignIn, Totp
 from ..models.event import announce, record
 from ..requester import Operator, Requester, describe
-from . import accounts, notices, passkey
+from . import accounts, notices, passkey, ways_in
 
 #: Seconds after a sign-in by link or code within which it may add the account's first passkey.
 FIRST_PASSKEY: Final = 600
@@ -136,8 +135,8 @@ def hold(user: Any) -> Profile:
     SECURITY: whoever has waited is judged anew. A thief's request that was let in before "this wasn't me" must not go
     on behind it.
     """
-    Profile.objects.of(user)
-    profile = Profile.objects.select_for_update().get(user=user)
+    profile: Profile
+    profile, _made = Profile.objects.select_for_update().get_or_create(user=user)
     user.passwordless_profile = profile
     return profile
 
@@ -337,7 +336,7 @@ def block(session: Session, public_id: str, *, requester: Requester, now: dateti
     UnknownCredential."""
     now = now or timezone.now()
     with _changing(session, public_id) as row:
-        require_another_way_in(session.user, without=row)
+        ways_in.require_another_way_in(session.user, without=row)
         if Passkey.objects.filter(pk=row.pk).block(now=now):
             after_block(row, requester=requester, sign_in_id=session.sign_in_id, now=now)
     row.refresh_from_db(fields=["confirmed", "blocked_at"])
@@ -413,7 +412,7 @@ def remove(session: Session, public_id: str, *, requester: Requester, now: datet
     UnknownCredential."""
     now = now or timezone.now()
     with _changing(session, public_id) as row:
-        require_another_way_in(session.user, without=row)
+        ways_in.require_another_way_in(session.user, without=row)
         sessions.end(
             [made for made in made_by(row) if made.pk != session.sign_in_id], reason="passkey_removed", now=now
         )
@@ -458,28 +457,6 @@ def made_by(row: Passkey | Totp) -> list[SignIn]:
         for made in running
         if made.otp_device_id == row.persistent_id or row.public_id in {p.authenticator for p in made.all_proofs()}
     ]
-
-
-def require_another_way_in(
-    user: Any, *, without: Passkey | None = None, without_identity: Identity | None = None
-) -> None:
-    """Raise LastWayIn when this person could not sign in any more, at the level that their account needs.
-
-    To be called by who ``hold``s the account: two requests that take away one of two ways each wait for each other.
-    """
-    left = Passkey.objects.filter(user=user, confirmed=True)
-    if without is not None:
-        left = left.exclude(pk=without.pk)
-    if "passkey" in settings.METHODS and left.exists():
-        return
-    addresses = Identity.objects.filter(user=user, for_sign_in=True).exclude(proven_at=None)
-    if without_identity is not None:
-        addresses = addresses.exclude(pk=without_identity.pk)
-    reached = Level.SINGLE
-    if "totp" in settings.METHODS and Totp.objects.usable(user).exists():
-        reached = Level.MULTI
-    if not addresses.exists() or not reached.meets(policies.current().needs(user)):
-        raise LastWayIn
 
 
 def _send(signal: Any, row: Passkey | Totp) -> None:

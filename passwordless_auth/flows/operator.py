@@ -5,22 +5,21 @@ Nobody asks the owner first. So each act says who did it and why, is written dow
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from .. import policies, sessions, signals
-from ..conf import settings
+from .. import sessions, signals
 from ..exceptions import LastWayIn
 from ..identifiers import mask
-from ..models import Identity, Level, Passkey, Profile, RecoveryCode, SignIn, Totp
+from ..models import Level, Passkey, Profile, RecoveryCode, SignIn, Totp
 from ..models.event import record
 from ..requester import Operator, Requester
 from . import accounts, enrolment, notices, sign_out
+from .ways_in import WayIn, has_address, way_in
 
 
 def named(actor: Any, *, reason: str = "") -> Operator:
@@ -38,37 +37,6 @@ def may_act_on(actor: Any, user: Any) -> bool:
     if actor.pk == user.pk:
         return False
     return bool(getattr(actor, "is_superuser", False) or not getattr(user, "is_superuser", False))
-
-
-# -- what is left
-
-
-class WayIn(StrEnum):
-    """How a person could still sign in."""
-
-    PASSKEY = "passkey"
-    #: By a message to an address.
-    ADDRESS = "address"
-    #: Only by a link that an administrator hands out: a message alone is less than the account asks for.
-    LINK = "link"
-    NONE = "none"
-
-
-def way_in(user: Any, *, without: Collection[Any] = ()) -> WayIn:
-    """The best way in that this person has when the passkeys of these pks are refused."""
-    usable = Passkey.objects.usable().filter(user=user).exclude(pk__in=without)
-    if "passkey" in settings.METHODS and usable.exists():
-        return WayIn.PASSKEY
-    if not has_address(user):
-        return WayIn.NONE
-    has_app = "totp" in settings.METHODS and Totp.objects.usable(user).exists()
-    reached = Level.MULTI if has_app else Level.SINGLE
-    return WayIn.ADDRESS if reached.meets(policies.current().needs(user)) else WayIn.LINK
-
-
-def has_address(user: Any) -> bool:
-    """Whether a message, or a link of ``passwordless_login_link``, could let this person in."""
-    return Identity.objects.filter(user=user, for_sign_in=True).exists()
 
 
 # -- passkeys
@@ -89,7 +57,7 @@ def block_passkeys(
             # Rows are locked in one order everywhere: challenge, passkey, profile, session.
             if not Passkey.objects.filter(pk=passkey.pk).block(now=now):
                 continue
-            _lock(passkey.user)
+            enrolment.hold(passkey.user)
             if way_in(passkey.user) == WayIn.NONE:
                 raise LastWayIn
             enrolment.after_block(passkey, requester=requester, operator=operator, now=now)
@@ -125,7 +93,7 @@ def reset_factors(user: Any, *, operator: Operator, requester: Requester, now: d
         # it is found; the other for who is signing in with one, so that their session is.
         accounts.cancel_challenges(user)
         passkeys = list(Passkey.objects.select_for_update().filter(user=user))
-        _lock(user)
+        enrolment.hold(user)
         apps = list(Totp.objects.filter(user=user))
         codes, _by_model = RecoveryCode.objects.filter(user=user).delete()
         for row in (*passkeys, *apps):
@@ -184,7 +152,7 @@ def set_minimum_level(
     it end."""
     now = now or timezone.now()
     with transaction.atomic():
-        profile = _lock(user)
+        profile = enrolment.hold(user)
         if profile.minimum_level == level:
             return
         record(
@@ -200,9 +168,3 @@ def set_minimum_level(
         profile.save(update_fields=["minimum_level"])
         short = [each for each in Level if level and not each.meets(Level(level))]
         sessions.end(SignIn.objects.live().filter(user=user, level__in=short), reason="level_raised", now=now)
-
-
-def _lock(user: Any) -> Profile:
-    """The account's profile, which its other changes wait for: see ``enrolment.require_another_way_in``."""
-    profile, _made = Profile.objects.select_for_update().get_or_create(user=user)
-    return profile

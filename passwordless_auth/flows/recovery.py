@@ -64,8 +64,12 @@ def require_may_prepare(session: enrolment.Session) -> None:
 
 def level_to_prepare(user: Any) -> Level:
     """What a session has to reach for ``require_may_prepare``. A blocked passkey counts: whoever had it blocked must
-    not get around it by the mailbox."""
-    guarded = Passkey.objects.filter(user=user).exists() or Totp.objects.filter(user=user, confirmed=True).exists()
+    not get around it by the mailbox.
+
+    An app counts only while it works, unlike in ``ways_in.has_authenticator``: nothing on our pages lets a blocked one
+    work again, so that its owner could reach no more than the mailbox proves.
+    """
+    guarded = Passkey.objects.filter(user=user).exists() or Totp.objects.usable(user).exists()
     return Level.MULTI if guarded else Level.SINGLE
 
 

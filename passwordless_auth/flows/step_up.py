@@ -13,10 +13,9 @@ from typing import Any
 from django.utils import timezone
 
 from .. import policies
-from ..conf import settings
 from ..exceptions import Superseded
-from ..models import Challenge, Identity, Level, Passkey, Proof, SignIn, Totp
-from . import completion
+from ..models import Challenge, Identity, Level, Proof, SignIn
+from . import completion, ways_in
 
 
 @dataclass(frozen=True)
@@ -44,14 +43,14 @@ def means_for(user: Any, sign_in: SignIn | None, level: Level, *, now: datetime 
     """
     now = now or timezone.now()
     identity = identity_for(user)
-    app = "totp" in settings.METHODS and sign_in is not None and Totp.objects.usable(user).exists()
+    app = sign_in is not None and ways_in.has_app(user)
     by_message = Proof(method="one_time_code", amr=(), at=int(now.timestamp()))
     by_app = Proof(method="totp", amr=(), at=int(now.timestamp()), authenticator="app")
     totp = app and _reaches(sign_in, level, by_app)
     message = identity is not None and _reaches(sign_in, level, by_message)
     first = not message and identity is not None and app and not totp and _reaches(sign_in, level, by_message, by_app)
     return Means(
-        passkey="passkey" in settings.METHODS and Passkey.objects.of(user).usable().exists(),
+        passkey=ways_in.has_passkey(user),
         totp=totp,
         message=identity if message or first else None,
         message_first=first,

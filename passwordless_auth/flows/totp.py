@@ -24,12 +24,12 @@ from ..conf import settings
 from ..exceptions import ChangesStopped, Expired, InvalidAppCode, StepUpRequired, TooManyRequests
 from ..methods import METHODS
 from ..methods import totp as app
-from ..models import Challenge, KnownBrowser, Level, Passkey, Profile, SignIn, Totp
+from ..models import Challenge, KnownBrowser, Level, Profile, SignIn, Totp
 from ..models.challenge import scope_of_app
 from ..models.event import announce, record
 from ..models.totp import KEY_BYTES
 from ..requester import Requester
-from . import accounts, completion, enrolment, notices, sign_in
+from . import accounts, completion, enrolment, notices, sign_in, ways_in
 from .completion import Outcome
 from .enrolment import Session
 
@@ -62,12 +62,8 @@ def require_may_add(session: Session) -> None:
     fresh = session.level != Level.RECOVERED and time.time() - session.created_at < enrolment.FIRST_PASSKEY
     if enrolment.is_frozen_out(profile, session):
         raise ChangesStopped
-    if not enrolment.is_strong(session) and not (fresh and not _has_authenticator(session.user)):
+    if not enrolment.is_strong(session) and not (fresh and not ways_in.has_authenticator(session.user)):
         raise StepUpRequired
-
-
-def _has_authenticator(user: Any) -> bool:
-    return bool(Passkey.objects.filter(user=user).exists() or Totp.objects.enrolled(user).exists())
 
 
 def current(user: Any) -> Totp | None:
@@ -189,7 +185,7 @@ def remove(session: Session, *, requester: Requester, now: datetime | None = Non
         # What the account asks for without it: so first it goes, and comes back where it was the last way in.
         profile.refresh_from_db(fields=["has_totp"])
         session.user.passwordless_profile = profile
-        enrolment.require_another_way_in(session.user)
+        ways_in.require_another_way_in(session.user)
         notices.tell(session.user, "totp_removed", requester=requester, sign_in_id=session.sign_in_id, now=now)
 
 
@@ -304,7 +300,7 @@ def follow(sender: type, instance: Totp, *, raw: bool = False, **_kwargs: Any) -
     whoever added, blocked or deleted it."""
     if raw:
         return
-    usable = Totp.objects.filter(user_id=instance.user_id, confirmed=True).exists()
+    usable = Totp.objects.usable(instance.user_id).exists()
     if usable:
         Profile.objects.get_or_create(user_id=instance.user_id)
     Profile.objects.filter(user_id=instance.user_id).exclude(has_totp=usable).update(has_totp=usable)

@@ -80,7 +80,7 @@ def proof_by(method: str, sign_in: SignIn, *, now: datetime) -> Proof:
         return passkey.proof_by(row, now=now)
     at = int(now.timestamp())
     if method == "totp":
-        device = Totp.objects.filter(user=user, confirmed=True).first() or add_totp(user)
+        device = Totp.objects.usable(user).first() or add_totp(user)
         sign_in.otp_device_id = device.persistent_id
         return Proof(method=method, amr=("otp", "mfa"), at=at, authenticator=device.public_id)
     if method == "recovery_code":

@@ -25,7 +25,7 @@ from ..exceptions import (
     PasswordlessError,
     StepUpRequired,
 )
-from ..flows import accounts, completion, enrolment, passkey
+from ..flows import accounts, completion, enrolment, passkey, ways_in
 from ..identifiers import PUBLIC_ID, parse
 from ..methods import passkey as webauthn
 from ..models import Challenge, Level, Passkey, Profile, SignIn
@@ -294,7 +294,7 @@ class PasskeysView(PasskeyPageView):
         except ChangesStopped:
             return "stopped"
         except StepUpRequired:
-            if completion.can_reach(self.member, Level.MULTI):
+            if ways_in.can_reach(self.member, Level.MULTI):
                 return "step_up"
             return "recover" if rows else "sign_in"
         return "now"
@@ -366,8 +366,7 @@ def _icon_url(row: Passkey, scheme: str) -> str:
 
 def is_only_one(row: Passkey) -> bool:
     """Whether its owner has nothing else that proves more than a mailbox."""
-    others = Passkey.objects.of(row.user).usable().exclude(pk=row.pk)
-    return not others.exists() and not Profile.objects.of(row.user).has_totp
+    return not ways_in.has_passkey(row.user, without=[row.pk]) and not ways_in.has_app(row.user)
 
 
 def made_here(request: HttpRequest, row: Passkey) -> bool:
