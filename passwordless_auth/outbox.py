@@ -50,22 +50,29 @@ def deliver(pk: int, *, lease: datetime) -> bool:
     if delivery is None or delivery.state != Delivery.State.QUEUED or delivery.available_at != lease or lease <= now:
         return False
     if delivery.expires_at <= now:
-        Delivery.objects.fail(delivery, error=delivery.error or "too late: the message is of no use any more")
+        Delivery.objects.fail(delivery, error=delivery.error or "too late: the message is of no use any more", now=now)
         return False
     challenge = delivery.challenge
     if challenge is not None and challenge.state != challenge.State.OPEN:
-        Delivery.objects.fail(delivery, error="not sent: no longer wanted")
+        Delivery.objects.fail(delivery, error="not sent: no longer wanted", now=now)
         return False
     try:
         receipt = channels.channel(delivery.channel).send(compose(delivery))
     except channels.Rejected as refusal:
-        Delivery.objects.fail(delivery, error=str(refusal))
+        Delivery.objects.fail(delivery, error=str(refusal), now=timezone.now())
         announce("delivery_failed", masked=delivery.masked, error=str(refusal))
         return False
     except Exception as error:  # noqa: BLE001 (whatever it was, the message must not be lost)
         _postpone(delivery, error)
         return False
-    Delivery.objects.hand_over(delivery, now=timezone.now(), provider_id=receipt.provider_id)
+    Delivery.objects.hand_over(
+        delivery,
+        now=timezone.now(),
+        provider=receipt.provider or delivery.channel,
+        provider_id=receipt.provider_id,
+        cost=receipt.cost,
+        currency=receipt.currency,
+    )
     announce("delivery_handed_over", masked=delivery.masked, message=delivery.kind)
     return True
 
@@ -80,12 +87,13 @@ def _postpone(delivery: Delivery, error: Exception) -> None:
         # The traceback shows where; its variables are marked sensitive where they hold a code.
         logger.error("Delivery %s failed and will be retried: %s", delivery.public_id, text, exc_info=error)
     wait = BACK_OFF[min(delivery.attempts, len(BACK_OFF) - 1)]
-    until = timezone.now() + timedelta(seconds=wait)
+    now = timezone.now()
+    until = now + timedelta(seconds=wait)
     if until >= delivery.expires_at:
-        Delivery.objects.fail(delivery, error=text)
+        Delivery.objects.fail(delivery, error=text, now=now)
         announce("delivery_failed", masked=delivery.masked, error=text)
     else:
-        Delivery.objects.postpone(delivery, until=until, error=text)
+        Delivery.objects.postpone(delivery, until=until, error=text, now=now)
 
 
 def drain(*, limit: int | None = None) -> int:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,16 @@ class Message:
 
 @dataclass(frozen=True)
 class Receipt:
-    """The provider has taken the message. ``provider_id``: what it calls it, "" when it does not say."""
+    """The provider has taken the message.
+
+    ``provider_id``: what it calls it, "" when it does not say. ``provider``: the name under which it reports what
+    becomes of it (``flows.receipts.record``); "": the channel's alias. ``cost``: its price, where it says so at once.
+    """
 
     provider_id: str = ""
+    provider: str = ""
+    cost: Decimal | None = None
+    currency: str = ""
 
 
 class Retryable(Exception):

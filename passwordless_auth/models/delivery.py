@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Final
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F
+from django.db.models import Case, F, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -16,6 +18,17 @@ from .compiled import CompiledSelect
 #: How long whoever holds a row may take to hand it over before others may take it. Longer than every time-out of a
 #: channel, so that a slow provider is not a second message.
 LEASE: Final = timedelta(seconds=30)
+#: Entries of a history: the newest stay.
+HISTORY: Final = 20
+
+
+class Step(NamedTuple):
+    """One entry of a message's history: what it was from then on, who said so, and why."""
+
+    at: datetime
+    state: Delivery.State
+    by: str
+    detail: str
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
@@ -28,25 +41,92 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         lease = now + LEASE
         return lease if self.due(now=now).filter(pk=pk).order_by().update(available_at=lease) == 1 else None
 
-    def hand_over(self, delivery: Delivery, *, now: datetime, provider_id: str) -> None:
-        """The channel has taken the message. A row that was cancelled meanwhile still says that it went out."""
+    def hand_over(
+        self,
+        delivery: Delivery,
+        *,
+        now: datetime,
+        provider: str,
+        provider_id: str,
+        cost: Decimal | None = None,
+        currency: str = "",
+    ) -> None:
+        """The channel has taken the message. A row that was cancelled meanwhile still says that it went out; one whose
+        provider has told more already keeps that."""
+        ours = Delivery.OURS
         self.filter(pk=delivery.pk).update(
-            state=Delivery.State.HANDED_OVER,
+            state=Case(When(state__in=ours, then=Value(Delivery.State.HANDED_OVER)), default=F("state")),
+            error=Case(When(state__in=ours, then=Value("")), default=F("error")),
             attempts=F("attempts") + 1,
             handed_over_at=now,
+            provider=provider[:64],
             provider_id=provider_id[:255],
-            error="",
+            cost=cost,
+            currency=currency[:3],
         )
 
-    def postpone(self, delivery: Delivery, *, until: datetime, error: str) -> None:
+    def postpone(self, delivery: Delivery, *, until: datetime, error: str, now: datetime) -> None:
+        """Whoever holds the row writes its history: a report from elsewhere ends ``queued``, and so comes before this
+        or not at all."""
         self.filter(pk=delivery.pk, state=Delivery.State.QUEUED).update(
-            attempts=F("attempts") + 1, available_at=until, error=error[:255]
+            attempts=F("attempts") + 1,
+            available_at=until,
+            error=error[:255],
+            history=delivery.history_with(now, Delivery.State.QUEUED, by=delivery.channel, detail=error),
         )
 
-    def fail(self, delivery: Delivery, *, error: str) -> None:
+    def fail(self, delivery: Delivery, *, error: str, now: datetime) -> None:
         self.filter(pk=delivery.pk, state=Delivery.State.QUEUED).update(
-            state=Delivery.State.FAILED, attempts=F("attempts") + 1, error=error[:255]
+            state=Delivery.State.FAILED,
+            attempts=F("attempts") + 1,
+            error=error[:255],
+            history=delivery.history_with(now, Delivery.State.FAILED, by=delivery.channel, detail=error),
         )
+
+    def of_provider(self, provider: str, *, provider_id: str, public_id: str) -> Delivery | None:
+        """The message that a provider tells about, by its own id for it or by ours, which it was given.
+
+        SECURITY: only of a message that this provider has: who can speak for one can't speak for the others.
+        """
+        by_theirs = self.filter(provider=provider, provider_id=provider_id) if provider_id else self.none()
+        by_ours = self.filter(provider__in=(provider, ""), public_id=public_id) if public_id else self.none()
+        return by_theirs.first() or by_ours.first()
+
+    def report(
+        self,
+        delivery: Delivery,
+        state: Delivery.State,
+        *,
+        at: datetime,
+        provider: str,
+        provider_id: str = "",
+        detail: str = "",
+        cost: Decimal | None = None,
+        currency: str = "",
+    ) -> bool:
+        """Write down what a provider tells of a message; to be called inside a transaction. True when that is its state
+        from now on.
+
+        Reports come late, twice and in any order. All are in the history, once; none takes the row back.
+        """
+        row = self.select_for_update().filter(pk=delivery.pk).first()
+        if row is None:
+            return False
+        changes: dict[str, Any] = {}
+        if not any((step.state, step.detail) == (state, detail[:255]) for step in row.reports()):
+            changes["history"] = row.history_with(at, state, by=provider, detail=detail)
+        moves = Delivery.ORDER[state] > Delivery.ORDER[Delivery.State(row.state)]
+        if moves:
+            changes["state"] = state
+            changes["error"] = detail[:255] if state in Delivery.TROUBLE else ""
+            changes["handed_over_at"] = row.handed_over_at or at
+            changes["provider"] = row.provider or provider[:64]
+            changes["provider_id"] = row.provider_id or provider_id[:255]
+        if cost is not None:
+            changes |= {"cost": cost, "currency": currency[:3]}
+        if changes:
+            self.filter(pk=row.pk).update(**changes)
+        return moves
 
 
 class Delivery(models.Model):
@@ -60,6 +140,29 @@ class Delivery(models.Model):
         QUEUED = "queued", _("queued")
         HANDED_OVER = "handed_over", _("handed over")
         FAILED = "failed", _("failed")
+        SENT = "sent", _("sent on by the provider")
+        DEFERRED = "deferred", _("put off by the receiver")
+        DELIVERED = "delivered", _("delivered")
+        REJECTED = "rejected", _("refused by the provider")
+        BOUNCED = "bounced", _("came back")
+        COMPLAINED = "complained", _("reported as spam")
+
+    #: How far each state is: a row moves up only. What was delivered may still come back, or be reported as spam.
+    ORDER: Final = {
+        State.QUEUED: 0,
+        State.FAILED: 1,
+        State.HANDED_OVER: 2,
+        State.SENT: 3,
+        State.DEFERRED: 4,
+        State.DELIVERED: 5,
+        State.REJECTED: 6,
+        State.BOUNCED: 6,
+        State.COMPLAINED: 7,
+    }
+    #: What we say of a message before any provider has it.
+    OURS: Final = (State.QUEUED, State.FAILED)
+    #: What ``error`` explains.
+    TROUBLE: Final = frozenset({State.FAILED, State.DEFERRED, State.REJECTED, State.BOUNCED, State.COMPLAINED})
 
     public_id = models.CharField(max_length=22, unique=True, default=derivation.new_public_id, editable=False)
     kind = models.CharField(max_length=32)
@@ -76,7 +179,13 @@ class Delivery(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(db_index=True)
     handed_over_at = models.DateTimeField(null=True, blank=True)
-    provider_id = models.CharField(max_length=255, blank=True, default="")
+    #: Who has it: the name of the mail service, or the channel's alias.
+    provider = models.CharField(_("provider"), max_length=64, blank=True, default="")
+    provider_id = models.CharField(_("provider’s id"), max_length=255, blank=True, default="", db_index=True)
+    cost = models.DecimalField(_("cost"), max_digits=12, decimal_places=6, null=True, blank=True)
+    currency = models.CharField(_("currency"), max_length=3, blank=True, default="")
+    #: What happened on the way, oldest first: ``{"at", "state", "by", "detail"}``, see ``steps``.
+    history = models.JSONField(default=list, blank=True, editable=False)
     error = models.CharField(max_length=255, blank=True, default="")
 
     objects = DeliveryQuerySet.as_manager()
@@ -92,6 +201,24 @@ class Delivery(models.Model):
     @property
     def masked(self) -> str:
         return mask(self.canonical)
+
+    def history_with(self, at: datetime, state: State, *, by: str, detail: str) -> list[dict[str, str]]:
+        """The history and one more entry, no longer than ``HISTORY``. ``detail`` holds no address and no code."""
+        entry = {"at": at.astimezone(UTC).isoformat(), "state": str(state), "by": by[:64], "detail": detail[:255]}
+        return [*self.history, entry][-HISTORY:]
+
+    def reports(self) -> Iterator[Step]:
+        """The entries of the history."""
+        for entry in self.history:
+            state = Delivery.State(entry["state"])
+            yield Step(datetime.fromisoformat(entry["at"]), state, entry["by"], entry["detail"])
+
+    def steps(self) -> list[Step]:
+        """All that happened, in the order of its time: with the beginning, and with the moment of handing over."""
+        found = [Step(self.created_at, Delivery.State.QUEUED, "", ""), *self.reports()]
+        if self.handed_over_at is not None:
+            found.append(Step(self.handed_over_at, Delivery.State.HANDED_OVER, self.provider, self.provider_id))
+        return sorted(found, key=lambda step: (step.at, Delivery.ORDER[step.state]))
 
 
 #: A message by its key, with the challenge that it is about; ``None`` without one.

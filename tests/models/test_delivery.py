@@ -47,7 +47,7 @@ def test_a_row_that_is_sent_or_given_up_is_not_claimed():
 
 def test_the_error_is_cut_to_its_column():
     row = make()
-    Delivery.objects.fail(row, error="x" * 1000)
+    Delivery.objects.fail(row, error="x" * 1000, now=NOW)
     row.refresh_from_db()
 
     assert (row.state, row.attempts, len(row.error)) == ("failed", 1, 255)
