@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
@@ -179,22 +179,10 @@ def options_for(
 ) -> dict[str, Any]:
     """The options of a ceremony that begins now in this browser, for whoever was found allowed to add a passkey. Raises
     TooManyRequests."""
-    challenge = Challenge(
-        purpose=Challenge.Purpose.REGISTER,
-        user=user,
-        browser_digest=requester.browser_digest,
-        ip=requester.ip or None,
-        user_agent=requester.user_agent,
-        key_id=settings.issuing_key_id,
-        accepts_code=False,
-        accepts_link=False,
-        created_at=now,
-        expires_at=now + timedelta(seconds=settings.PASSKEY_CHALLENGE_LIFETIME),
-    )
-    passkey.open_ceremony(challenge, requester=requester, now=now)
+    to_sign = passkey.open_ceremony(purpose=Challenge.Purpose.REGISTER, user=user, requester=requester, now=now)
     # Blocked passkeys are excluded, too: the same authenticator must not come back under another name.
     return webauthn.creation_options(
-        challenge=passkey.bytes_of(challenge),
+        challenge=to_sign,
         user_handle=profile.handle,
         name=accounts.name_of(user),
         display_name=accounts.display_name_of(user),

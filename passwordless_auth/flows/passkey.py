@@ -54,8 +54,30 @@ def start(
     """
     now = now or timezone.now()
     user, allow = _allowed(identifier, sign_in)
-    challenge = Challenge(
+    to_sign = open_ceremony(
         purpose=Challenge.Purpose.STEP_UP if sign_in else Challenge.Purpose.SIGN_IN,
+        identifier=identifier,
+        user=user,
+        sign_in=sign_in,
+        requester=requester,
+        now=now,
+    )
+    return webauthn.request_options(challenge=to_sign, allow=allow)
+
+
+def open_ceremony(
+    *,
+    purpose: str,
+    user: Any | None,
+    identifier: Identifier | None = None,
+    sign_in: SignIn | None = None,
+    requester: Requester,
+    now: datetime,
+) -> bytes:
+    """Begin a WebAuthn ceremony in this browser, within the limits. Returns what the authenticator is to sign, which
+    names the row. Raises TooManyRequests."""
+    challenge = Challenge(
+        purpose=purpose,
         kind=identifier.kind if identifier else "",
         canonical=identifier.canonical if identifier else "",
         user=user,
@@ -69,12 +91,6 @@ def start(
         created_at=now,
         expires_at=now + timedelta(seconds=settings.PASSKEY_CHALLENGE_LIFETIME),
     )
-    open_ceremony(challenge, requester=requester, now=now)
-    return webauthn.request_options(challenge=bytes_of(challenge), allow=allow)
-
-
-def open_ceremony(challenge: Challenge, *, requester: Requester, now: datetime) -> None:
-    """Write the row of a ceremony, within the limits. Raises TooManyRequests."""
     buckets = [throttling.passkey_starts(requester)]
     try:
         with transaction.atomic(durable=True):
@@ -83,10 +99,6 @@ def open_ceremony(challenge: Challenge, *, requester: Requester, now: datetime) 
     except TooManyRequests as refusal:
         throttling.note_refusal(refusal, buckets, requester=requester, now=now)
         raise
-
-
-def bytes_of(challenge: Challenge) -> bytes:
-    """What the authenticator signs."""
     return derivation.webauthn_challenge_for(
         public_id=challenge.public_id,
         key_id=challenge.key_id,
