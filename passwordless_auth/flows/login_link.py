@@ -12,7 +12,7 @@ from ..conf import settings
 from ..exceptions import Disabled
 from ..messages import link_url
 from ..models import Challenge, Identity, Level
-from ..models.challenge import scope_of
+from ..models.challenge import scope_of, supersede
 from ..models.event import record
 from ..policies import Rules
 from ..requester import Requester
@@ -32,7 +32,7 @@ def make(user: Any, *, reason: str, operator: str = "") -> str:
     nobody = Requester()
     scope = scope_of(purpose=Challenge.Purpose.SIGN_IN, identifier=identity.identifier, client_id="", browser_digest="")
     with transaction.atomic():
-        Challenge.objects.supersede(scope, now=now)
+        supersede(open_scope=scope, now=now)
         challenge = Challenge.objects.create(
             purpose=Challenge.Purpose.SIGN_IN,
             kind=identity.kind,

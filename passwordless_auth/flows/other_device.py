@@ -35,7 +35,7 @@ from ..exceptions import (
 from ..methods import METHODS
 from ..methods import passkey as webauthn
 from ..models import Challenge, Passkey, Profile
-from ..models.challenge import scope_of_user
+from ..models.challenge import scope_of_user, spend, supersede
 from ..models.event import announce, record
 from ..requester import Requester
 from . import enrolment, passkey, step_up
@@ -127,7 +127,7 @@ def start(session: Session, *, requester: Requester, now: datetime | None = None
         try:
             with transaction.atomic(durable=True):
                 throttling.hit(buckets, now=now)
-                Challenge.objects.supersede(scope, now=now)
+                supersede(open_scope=scope, now=now)
                 challenge.save(force_insert=True)
                 announce("other_device_asked", user=session.user, requester=requester)
         except TooManyRequests as refusal:
@@ -309,7 +309,7 @@ def _add_once(
             now=now,
         )
         if isinstance(done, Passkey):
-            Challenge.objects.spend(challenge, method="passkey", now=now)
+            spend(challenge, method="passkey", now=now)
         return done
 
 

@@ -20,6 +20,7 @@ from ..conf import settings
 from ..exceptions import InvalidLink, ReportExpired, Superseded
 from ..methods import METHODS
 from ..models import Challenge, Identity, Passkey, Profile, RecoveryCode, SignIn, Totp
+from ..models.challenge import spend
 from ..models.event import record
 from ..requester import Requester
 from . import accounts, enrolment, notices
@@ -102,7 +103,7 @@ def stop(challenge: Challenge, *, requester: Requester, now: datetime | None = N
 
 def _stop(challenge: Challenge, requester: Requester, now: datetime) -> Stopped | None:
     with transaction.atomic(durable=True):
-        if not Challenge.objects.spend(challenge, method="magic_link", now=now):
+        if not spend(challenge, method="magic_link", now=now):
             challenge.refresh_from_db(fields=["state", "params", "ended_at"])
             _require_usable(challenge, now)
             return None

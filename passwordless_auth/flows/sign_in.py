@@ -31,7 +31,7 @@ from ..exceptions import (
 from ..identifiers import Identifier
 from ..methods import METHODS
 from ..models import Challenge, Delivery, Identity, Level, Proof, SignIn, Totp
-from ..models.challenge import EXPIRY_OF, PROVING, scope_of
+from ..models.challenge import EXPIRY_OF, PROVING, scope_of, spend, supersede
 from ..models.event import announce, record
 from ..policies import Rules
 from ..requester import Requester
@@ -75,7 +75,7 @@ def start(
                 challenge.params = params or {}
                 challenge.next_url = next_url[:2000]
                 challenge.sign_in = sign_in
-                Challenge.objects.supersede(challenge.open_scope or "", now=now)
+                supersede(open_scope=challenge.open_scope or "", now=now)
                 challenge.save(force_insert=True)
                 outbox.post(_message(challenge, _kind(challenge, identity, requester), now))
         except TooManyRequests as refusal:
@@ -416,7 +416,7 @@ def _complete(
     now: datetime,
 ) -> Outcome | PasswordlessError | None:
     """Use the challenge up, and make of it a session or a refusal; ``None`` when another request used it up."""
-    if not Challenge.objects.spend(challenge, method=proof.method, now=now):
+    if not spend(challenge, method=proof.method, now=now):
         return None
     try:
         device = METHODS[proof.method].use_up(challenge, answer, now=now)

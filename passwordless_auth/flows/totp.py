@@ -259,7 +259,7 @@ def _asked(made: SignIn, *, requester: Requester, now: datetime) -> Challenge:
             with transaction.atomic(durable=True):
                 # Only what is over: one that a second press has made at this moment is as good.
                 over = Challenge.objects.filter(Q(expires_at__lte=now) | Q(tries__gte=F("max_tries")))
-                over.supersede(scope, now=now)
+                over.filter(open_scope=scope).supersede(now=now)
                 challenge.save(force_insert=True)
         except (IntegrityError, OperationalError):  # a second press at the same moment made it
             if attempt == sign_in.ATTEMPTS - 1:

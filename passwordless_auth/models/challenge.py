@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import models
@@ -13,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import derivation
 from ..identifiers import Identifier, mask
 from ..requester import Requester, describe
-from .compiled import CompiledSelect
+from .compiled import CompiledSelect, CompiledUpdate, insert_written_once
 from .sign_in import SignIn
 
 #: "Newest only" holds per (purpose, address, client, browser): see ``Challenge.open_scope``.
@@ -52,33 +53,26 @@ def scope_of_app(sign_in: SignIn, *, browser_digest: str) -> str:
 class ChallengeQuerySet(models.QuerySet["Challenge"]):
     """Each change of state is one conditional UPDATE: no read-check-write, whatever runs beside it."""
 
-    def alive(self, challenge: Challenge, *, method: str, now: datetime) -> ChallengeQuerySet:
-        """This challenge, if an answer by ``method`` may still count."""
+    def alive(self, pk: Any, *, method: str, now: datetime) -> ChallengeQuerySet:
+        """The challenge of this key, if an answer by ``method`` may still count."""
         return self.filter(
-            pk=challenge.pk,
+            pk=pk,
             state=Challenge.State.OPEN,
             tries__lt=F("max_tries"),
             **{f"{EXPIRY_OF[method]}__gt": now},
         )
 
-    def spend(self, challenge: Challenge, *, method: str, now: datetime) -> bool:
-        """Use the challenge up. True for exactly one of any number of parallel calls."""
-        spent = self.alive(challenge, method=method, now=now).update(
-            state=Challenge.State.SPENT, open_scope=None, ended_at=now, spent_by=method
-        )
-        return spent == 1
-
     def touch(self, challenge: Challenge, *, method: str, now: datetime) -> bool:
         """Confirm that a right answer still counts, without using the challenge up."""
-        return self.alive(challenge, method=method, now=now).update(tries=F("tries")) == 1
+        return self.alive(challenge.pk, method=method, now=now).update(tries=F("tries")) == 1
 
     def count_try(self, challenge: Challenge, *, method: str, now: datetime) -> bool:
         """Count one wrong answer. False when the challenge was no longer open for one."""
-        return self.alive(challenge, method=method, now=now).update(tries=F("tries") + 1) == 1
+        return self.alive(challenge.pk, method=method, now=now).update(tries=F("tries") + 1) == 1
 
-    def supersede(self, open_scope: str, *, now: datetime) -> None:
-        """Close what a newer challenge of the same scope replaces."""
-        self.filter(open_scope=open_scope).update(state=Challenge.State.SUPERSEDED, open_scope=None, ended_at=now)
+    def supersede(self, *, now: datetime) -> int:
+        """Close what a newer challenge replaces. Returns how many there were."""
+        return self.update(**_superseded(now))
 
     def cancel(self, *, now: datetime) -> int:
         """Close every open challenge in this queryset. Returns how many there were."""
@@ -110,7 +104,7 @@ class ChallengeQuerySet(models.QuerySet["Challenge"]):
     def enrolling(self, challenge: Challenge, *, now: datetime) -> ChallengeQuerySet:
         """This request for another device, while it runs, and while the session that made it does."""
         running = SignIn.objects.live().filter(pk=OuterRef("sign_in_id"))
-        rows = self.alive(challenge, method="one_time_code", now=now)
+        rows = self.alive(challenge.pk, method="one_time_code", now=now)
         return rows.filter(Exists(running), purpose=Challenge.Purpose.ENROL)
 
     def claim(self, challenge: Challenge, *, requester: Requester, now: datetime) -> bool:
@@ -216,6 +210,7 @@ class Challenge(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
 
     objects = ChallengeQuerySet.as_manager()
+    _do_insert = insert_written_once
 
     class Meta:
         verbose_name = _("challenge")
@@ -260,4 +255,37 @@ class Challenge(models.Model):
 #: The challenge of a message by its public id, with all that finishing a sign-in reads; ``None`` without one.
 message_named = CompiledSelect(
     lambda public_id: Challenge.objects.whole().of_messages().filter(public_id=public_id), public_id=str
+)
+
+_SPEND: Final = {
+    method: CompiledUpdate(
+        partial(Challenge.objects.alive, method=method),
+        lambda pk, now, method=method: {
+            "state": Challenge.State.SPENT,
+            "open_scope": None,
+            "ended_at": now,
+            "spent_by": method,
+        },
+        pk=int,
+        now=datetime,
+    )
+    for method in EXPIRY_OF
+}
+
+
+def spend(challenge: Challenge, *, method: str, now: datetime) -> bool:
+    """Use a challenge up. True for exactly one of any number of parallel calls."""
+    return _SPEND[method](pk=challenge.pk, now=now) == 1
+
+
+def _superseded(now: datetime) -> dict[str, Any]:
+    return {"state": Challenge.State.SUPERSEDED, "open_scope": None, "ended_at": now}
+
+
+#: Close what a newer challenge of the same scope replaces, at most one.
+supersede = CompiledUpdate(
+    lambda open_scope, now: Challenge.objects.filter(open_scope=open_scope),
+    lambda open_scope, now: _superseded(now),
+    open_scope=str,
+    now=datetime,
 )

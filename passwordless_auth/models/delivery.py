@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import derivation
 from ..identifiers import mask
-from .compiled import CompiledSelect
+from .compiled import CompiledSelect, insert_written_once
 
 #: How long whoever holds a row may take to hand it over before others may take it. Longer than every time-out of a
 #: channel, so that a slow provider is not a second message.
@@ -189,6 +189,7 @@ class Delivery(models.Model):
     error = models.CharField(max_length=255, blank=True, default="")
 
     objects = DeliveryQuerySet.as_manager()
+    _do_insert = insert_written_once
 
     class Meta:
         verbose_name = _("delivery")

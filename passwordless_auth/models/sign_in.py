@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import derivation
 from ..requester import describe
+from .compiled import insert_written_once
 from .public_id import PublicIdQuerySet
 
 
@@ -93,6 +94,7 @@ class SignIn(models.Model):
     end_reason = models.CharField(max_length=32, blank=True, default="")
 
     objects = SignInQuerySet.as_manager()
+    _do_insert = insert_written_once
 
     class Meta:
         verbose_name = _("sign-in")

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from passwordless_auth.identifiers import parse
 from passwordless_auth.models import Challenge, SignIn
-from passwordless_auth.models.challenge import scope_of
+from passwordless_auth.models.challenge import scope_of, spend, supersede
 from passwordless_auth.requester import Requester
 
 pytestmark = pytest.mark.django_db
@@ -46,10 +46,10 @@ def test_it_is_spent_once(method, django_assert_num_queries):
     challenge = make()
 
     with django_assert_num_queries(1):
-        assert Challenge.objects.spend(challenge, method=method, now=NOW)
+        assert spend(challenge, method=method, now=NOW)
     assert state(challenge) == ("spent", 0, None)
     assert (challenge.spent_by, challenge.ended_at) == (method, NOW)
-    assert not Challenge.objects.spend(challenge, method=method, now=NOW)
+    assert not spend(challenge, method=method, now=NOW)
     assert not Challenge.objects.count_try(challenge, method=method, now=NOW)
     assert not Challenge.objects.touch(challenge, method=method, now=NOW)
 
@@ -61,7 +61,7 @@ def test_tries_are_counted_up_to_the_limit():
     assert counted == [True, True, True, False, False]
     assert state(challenge)[1] == 3
     assert challenge.tries_left == 0
-    assert not Challenge.objects.spend(challenge, method="magic_link", now=NOW)
+    assert not spend(challenge, method="magic_link", now=NOW)
 
 
 def test_touching_confirms_and_changes_nothing():
@@ -81,7 +81,7 @@ def test_each_method_has_its_own_time():
 
 def test_a_newer_one_of_the_same_scope_takes_its_place():
     old, other = make(), make(open_scope="other")
-    Challenge.objects.supersede("scope", now=NOW)
+    supersede(open_scope="scope", now=NOW)
 
     assert state(old) == ("superseded", 0, None)
     assert state(other) == ("open", 0, "other")

@@ -1,12 +1,16 @@
-"""Queries whose SQL is written once give what the querysets give, with the values of each call."""
+"""Statements whose SQL is written once do what Django's own do, with the values of each call."""
+
+from datetime import UTC, datetime
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import DatabaseError, connection, models, transaction
+from django.db.models.functions import Lower
+from django.db.models.signals import post_save
 from django.test.utils import CaptureQueriesContext
 
-from passwordless_auth.models import Profile
-from passwordless_auth.models.compiled import CompiledSelect
+from passwordless_auth.models import Challenge, Profile
+from passwordless_auth.models.compiled import CompiledSelect, CompiledUpdate
 
 pytestmark = pytest.mark.django_db
 
@@ -60,3 +64,81 @@ def test_a_value_that_the_sql_would_change_is_refused_before_it_is_asked_for():
 
     with pytest.raises(ValueError, match="does not compare name"):
         looks_alike(name="ada")
+
+
+renamed = CompiledUpdate(
+    lambda before, after, at: User.objects.filter(username=before, is_active=True),
+    lambda before, after, at: {"username": after, "last_login": at},
+    before=str,
+    after=str,
+    at=datetime,
+)
+NOON = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+def test_an_update_changes_the_rows_of_its_own_values_and_says_how_many(people):
+    with CaptureQueriesContext(connection) as queries:
+        assert renamed(before="ada", after="lovelace", at=NOON) == 1
+        assert renamed(before="grace", after="hopper", at=NOON) == 1
+        assert renamed(before="off", after="on", at=NOON) == 0
+
+    assert len(queries) == 3
+    assert set(User.objects.filter(last_login=NOON).values_list("username", flat=True)) == {"lovelace", "hopper"}
+    assert User.objects.filter(username="off", last_login=None).exists()
+
+
+def test_an_update_that_the_database_refuses_ends_the_transaction_as_djangos_does(people):
+    with transaction.atomic():
+        with pytest.raises(DatabaseError):
+            renamed(before="ada", after="grace", at=NOON)
+        assert transaction.get_rollback()
+
+    assert User.objects.filter(username="ada").exists()
+
+
+def challenge(**fields):
+    values = {"purpose": "sign_in", "kind": "email", "key_id": "k1", "expires_at": NOON}
+    return Challenge(**values | fields)
+
+
+def test_a_row_that_is_inserted_has_its_key_its_defaults_and_its_own_values():
+    rows = [challenge(canonical=f"{name}@example.com", params={"name": name}) for name in ("ada", "grace")]
+    for row in rows:
+        row.save(force_insert=True)
+
+    assert rows[0].pk != rows[1].pk
+    for row in rows:
+        stored = Challenge.objects.get(pk=row.pk)
+        assert {field.attname: getattr(stored, field.attname) for field in Challenge._meta.concrete_fields} == {
+            field.attname: getattr(row, field.attname) for field in Challenge._meta.concrete_fields
+        }
+
+
+def test_a_row_that_has_its_key_already_keeps_it():
+    challenge(canonical="ada@example.com").save()
+    challenge(pk=4711, canonical="grace@example.com").save(force_insert=True)
+
+    assert Challenge.objects.get(pk=4711).canonical == "grace@example.com"
+
+
+def test_an_expression_is_written_as_what_it_is():
+    row = challenge(canonical=Lower(models.Value("ADA@example.com")))
+    row.save(force_insert=True)
+
+    assert Challenge.objects.get(pk=row.pk).canonical == "ada@example.com"
+
+
+def test_receivers_of_djangos_signals_are_told(db):
+    told = []
+
+    def listen(instance, created, **_kwargs):
+        told.append((instance.pk, created))
+
+    post_save.connect(listen, sender=Challenge)
+    try:
+        row = challenge()
+        row.save(force_insert=True)
+    finally:
+        post_save.disconnect(listen, sender=Challenge)
+
+    assert told == [(row.pk, True)]
