@@ -16,7 +16,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import reverse
 from django.utils.http import escape_leading_slashes
 
-from . import sessions
+from . import kept_form, sessions
 from .models import Level
 
 View = Callable[..., Any]
@@ -92,7 +92,7 @@ def to_step_up(request: HttpRequest, wanted: Level) -> HttpResponseRedirect:
     """To the step-up page, and back here afterwards: with what a POST says, where it can be kept."""
     back = escape_leading_slashes(request.get_full_path())
     if request.method == "POST" and _is_of_our_form(request):
-        back = f"{reverse('passwordless_auth:resume')}?{urlencode({'form': sessions.keep_form(request)})}"
+        back = f"{reverse('passwordless_auth:resume')}?{urlencode({'form': kept_form.keep(request)})}"
     query = {"next": back, "level": wanted} if wanted.meets(Level.MULTI) else {"next": back}
     response = HttpResponseRedirect(f"{reverse('passwordless_auth:step_up')}?{urlencode(query)}")
     if request.method not in {"GET", "HEAD"}:

@@ -1,4 +1,5 @@
-"""The only door to ``auth.login`` and the only writer of ``request.session``; also ends sessions elsewhere.
+"""The only door to ``auth.login`` and, but for a form that waits in it (``kept_form``), the only writer of
+``request.session``; also ends sessions elsewhere.
 
 What a session needs to know at every request (level, methods, time of the last proof) is copied into it from its
 SignIn, so that an authenticated request costs nothing beyond Django's own look-ups.
@@ -10,7 +11,6 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
@@ -26,10 +26,10 @@ from django.middleware.csrf import rotate_token
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, get_random_string
 from django.utils.functional import SimpleLazyObject
-from django.utils.http import escape_leading_slashes, http_date
+from django.utils.http import http_date
 from django_otp import DEVICE_ID_SESSION_KEY
 
-from . import derivation, policies, signals
+from . import kept_form, policies, signals
 from .conf import settings
 from .exceptions import Superseded
 from .models import Level, Profile, SignIn
@@ -47,11 +47,6 @@ DATA: Final = "_passwordless_auth"
 BEGUN: Final = "_passwordless_auth_begun"
 #: Seconds between two notes of when a session was last used.
 SEEN_EVERY: Final = 300
-#: What a session keeps under this key: see ``keep_form``.
-FORM: Final = "_passwordless_auth_form"
-#: Seconds that it is kept, and bytes that it may have.
-FORM_LIFETIME: Final = 600
-FORM_SIZE: Final = 64 * 1024
 
 #: Set on a request whose session got a new key from us.
 _MOVED: Final = "_passwordless_auth_moved"
@@ -357,73 +352,6 @@ def is_recent(request: HttpRequest, level: Level = Level.SINGLE) -> bool:
     return recent and counts_for.meets(wanted)
 
 
-# -- a form that waits for a confirmation
-
-
-@dataclass(frozen=True)
-class KeptForm:
-    """A form that was sent and refused. ``path``: where to, on this site. ``lost``: "" or why its ``fields`` could not
-    be kept: ``"size"``, ``"files"`` or ``"type"``."""
-
-    path: str
-    fields: list[tuple[str, str]]
-    multipart: bool
-    lost: str
-
-
-def keep_form(request: HttpRequest) -> str:
-    """Keep what this POST says until its sender has confirmed who they are. Returns the name that ``take_form`` wants.
-
-    It waits on the server, in the session, for ``FORM_LIFETIME``, for this person and this path. Only the newest one:
-    a session is read at every request.
-    """
-    lost = _why_lost(request)
-    name = derivation.new_public_id()
-    request.session[FORM] = {
-        "name": name,
-        "user": str(request.user.pk),
-        # SECURITY: "//other.example/" is a path here, and another host where it is the action of a form.
-        "path": escape_leading_slashes(request.get_full_path()),
-        "fields": [] if lost else _fields_of(request),
-        "multipart": request.content_type == "multipart/form-data",
-        "lost": lost,
-        "until": int(time.time()) + FORM_LIFETIME,
-    }
-    return name
-
-
-def _why_lost(request: HttpRequest) -> str:
-    try:
-        length = int(request.META.get("CONTENT_LENGTH") or 0)
-    except ValueError:
-        length = 0
-    if length > FORM_SIZE:
-        return "size"
-    if request.content_type not in {"application/x-www-form-urlencoded", "multipart/form-data"}:
-        return "type"
-    if request.FILES:
-        return "files"
-    size = sum(len(name.encode()) + len(value.encode()) for name, value in _fields_of(request))
-    return "size" if size > FORM_SIZE else ""
-
-
-def _fields_of(request: HttpRequest) -> list[tuple[str, str]]:
-    """Name and value of all fields, but for the token of the form: it gets a new one."""
-    return [(name, value) for name, values in request.POST.lists() if name != "csrfmiddlewaretoken" for value in values]
-
-
-def take_form(request: HttpRequest, name: str) -> KeptForm | None:
-    """The kept form of this name, once; ``None`` when there is none, its time is over, or it is another person's."""
-    kept = request.session.get(FORM)
-    if not kept or kept["name"] != name:
-        return None
-    del request.session[FORM]
-    if kept["user"] != str(request.user.pk) or kept["until"] <= time.time():
-        return None
-    fields = [(field, value) for field, value in kept["fields"]]
-    return KeptForm(path=kept["path"], fields=fields, multipart=kept["multipart"], lost=kept["lost"])
-
-
 def on_logged_in(sender: object, request: HttpRequest | None, user: Any, **_kwargs: Any) -> None:
     """Receiver of Django's ``user_logged_in``: note when other code began this session.
 
@@ -563,8 +491,7 @@ def _keep_up(request: HttpRequest, session: SessionBase, facts: dict[str, Any]) 
             session.flush()  # it was ended while other code moved it: under its old key, which nobody had any more
             return
         session[DATA] = {**facts, "key_mark": _mark(key)}
-    if FORM in session and session[FORM]["until"] <= now.timestamp():
-        del session[FORM]  # whoever sent it did not come back
+    kept_form.drop_expired(session, now=now)
     if now.timestamp() - facts["seen"] >= SEEN_EVERY:
         SignIn.objects.seen(facts["sign_in"], now=now)
         session[DATA] = {**session[DATA], "seen": int(now.timestamp())}

@@ -74,6 +74,28 @@ def test_no_import_of_our_own_hides_in_a_function():
     assert offenders == []
 
 
+def written_to_session(tree: ast.AST) -> Iterator[ast.AST]:
+    """Where something called ``session``, of a request, is given a key, loses one, or is told to change."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Subscript(value=ast.Attribute(attr="session"), ctx=ast.Store() | ast.Del()):
+                yield node
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="session"), attr=name)) if name not in {"get"}:
+                yield node
+            case ast.Attribute(attr="session", ctx=ast.Store()):
+                yield node
+
+
+def test_two_modules_write_to_the_session_and_one_of_them_logs_in():
+    trees = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text()) for path in PACKAGE.glob("**/*.py")}
+    ours = {name: tree for name, tree in trees.items() if not name.startswith("testing/")}
+
+    writers = {name for name, tree in ours.items() if any(written_to_session(tree))}
+    doors = {name for name, tree in ours.items() if re.search(r"\bauth\.login\(|\bimport login\b", ast.unparse(tree))}
+
+    assert (writers, doors) == ({"sessions.py", "kept_form.py"}, {"sessions.py"})
+
+
 @pytest.mark.parametrize("module", ["webauthn", "segno", "phonenumbers", "anymail", "django_tasks", "redis"])
 def test_the_app_loads_without_what_it_may_not_need(module):
     """Loaded in a process of its own, since our tests load much."""

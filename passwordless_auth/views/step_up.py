@@ -14,7 +14,7 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
-from .. import sessions
+from .. import kept_form, sessions
 from ..conf import settings
 from ..exceptions import (
     FormGone,
@@ -209,7 +209,7 @@ class ResumeView(PageView):
     http_method_names = ("get", "options")
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        form = sessions.take_form(request, request.GET.get("form", ""))
+        form = kept_form.take(request, request.GET.get("form", ""))
         if form is None:
             raise FormGone
         return self.page_response(

@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connections
 from django.test import AsyncClient
 
-from passwordless_auth import sessions
+from passwordless_auth import kept_form
 from passwordless_auth.testing import add_totp, outbox, signed_in_client, totp_code
 from passwordless_auth.testing.factories import UserFactory
 
@@ -106,18 +106,18 @@ def test_it_waits_for_ten_minutes(member, clock):
     assert confirm(member, response).name == "resume"
     clock.shift(3600)
     member.submit("/order/", AMOUNT)
-    name = member.session[sessions.FORM]["name"]
+    name = member.session[kept_form.KEY]["name"]
     clock.shift(600)
     assert visit(member, f"/login/step-up/resume/?form={name}").code == "expired"
 
 
 def test_what_nobody_came_back_for_does_not_stay_in_the_session(member, clock):
     member.submit("/order/", AMOUNT)
-    assert sessions.FORM in member.session
+    assert kept_form.KEY in member.session
     clock.shift(601)
     member.get("/members/")
 
-    assert sessions.FORM not in member.session
+    assert kept_form.KEY not in member.session
 
 
 def test_only_the_newest_is_kept(member):
@@ -125,23 +125,23 @@ def test_only_the_newest_is_kept(member):
     member.submit("/order/", {"amount": "2"})
 
     assert confirm(member, first).code == "expired"
-    assert member.session[sessions.FORM]["fields"] == [["amount", "2"]]
+    assert member.session[kept_form.KEY]["fields"] == [["amount", "2"]]
 
 
 def test_the_next_person_in_this_browser_does_not_get_it(member):
     response = member.submit("/order/", AMOUNT)
-    name = member.session[sessions.FORM]["name"]
+    name = member.session[kept_form.KEY]["name"]
     member.sign_in("bob@example.com")
 
     page = visit(member, f"/login/step-up/resume/?form={name}")
     assert page.code == "expired"
-    assert sessions.FORM not in member.session
+    assert kept_form.KEY not in member.session
     assert response.status_code == 303
 
 
 def test_nobody_gets_it_by_its_name_alone(member, other_browser):
     member.submit("/order/", AMOUNT)
-    name = member.session[sessions.FORM]["name"]
+    name = member.session[kept_form.KEY]["name"]
     assert visit(other_browser, f"/login/step-up/resume/?form={name}").name == "login"
     other_browser.sign_in("eve@example.com")
 
@@ -150,7 +150,7 @@ def test_nobody_gets_it_by_its_name_alone(member, other_browser):
 
 def test_who_goes_there_without_a_confirmation_is_sent_to_it_again(member):
     response = member.submit("/order/", AMOUNT)
-    name = member.session[sessions.FORM]["name"]
+    name = member.session[kept_form.KEY]["name"]
     page = visit(member, f"/login/step-up/resume/?form={name}")
     answer = member.post("/order/", page_fields(page))
 
@@ -189,7 +189,7 @@ def test_files_are_not_kept_and_the_person_is_told(member):
     assert "files are not kept" in page.words
     assert page.links["Back to the form"] == "/order/"
     assert page.forms == []
-    assert sessions.FORM not in member.session
+    assert kept_form.KEY not in member.session
 
 
 @pytest.mark.parametrize(("size", "kept"), [(60 * 1024, True), (65 * 1024, False)])
@@ -222,7 +222,7 @@ def test_what_is_no_form_is_not_kept(member, content_type):
 
 def test_a_get_is_not_kept(member):
     assert member.get("/order/?a=1")["Location"] == "/login/step-up/?next=%2Forder%2F%3Fa%3D1"
-    assert sessions.FORM not in member.session
+    assert kept_form.KEY not in member.session
 
 
 def test_other_methods_are_not_kept_and_not_repeated(member):
@@ -230,7 +230,7 @@ def test_other_methods_are_not_kept_and_not_repeated(member):
     for method in ("put", "patch", "delete"):
         response = getattr(member, method)("/order/", "a=1", headers={"X-CSRFToken": token})
         assert (response.status_code, response["Location"]) == (303, "/login/step-up/?next=%2Forder%2F")
-    assert sessions.FORM not in member.session
+    assert kept_form.KEY not in member.session
 
 
 @pytest.mark.parametrize("path", ["/order/checked-inside/", "/order/hook/"])
@@ -238,7 +238,7 @@ def test_what_came_without_a_good_token_is_not_kept(member, path):
     """SECURITY: it would come back with the person's own: a form of another site, sent in their name."""
     for token in ({}, {"csrfmiddlewaretoken": "x" * 64}):
         response = member.post(path, {**AMOUNT, **token})
-        assert (response.status_code, sessions.FORM in member.session) == (303, False)
+        assert (response.status_code, kept_form.KEY in member.session) == (303, False)
         assert response["Location"] == f"/login/step-up/?next={path.replace('/', '%2F')}"
 
     page = confirm(member, member.submit(path, AMOUNT))
@@ -254,13 +254,13 @@ def test_a_form_of_another_site_is_not_kept(member):
         headers={"Origin": "https://evil.example"},
     )
 
-    assert (response.status_code, sessions.FORM in member.session) == (303, False)
+    assert (response.status_code, kept_form.KEY in member.session) == (303, False)
 
 
 @pytest.mark.parametrize("method", ["post", "put", "head"])
 def test_the_page_is_only_to_be_looked_at(member, method):
     response = member.submit("/order/", AMOUNT)
-    address = f"/login/step-up/resume/?form={member.session[sessions.FORM]['name']}"
+    address = f"/login/step-up/resume/?form={member.session[kept_form.KEY]['name']}"
     assert getattr(member, method)(address).status_code in {403, 405}
 
     assert confirm(member, response).name == "resume"
