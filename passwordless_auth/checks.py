@@ -27,6 +27,7 @@ from django.utils.module_loading import import_string
 from . import channels, throttling
 from .conf import settings
 from .derivation import ALPHABETS
+from .identifiers import is_country
 from .models import Challenge, Identity, Level, RecoveryCode, SignIn, Totp
 from .policies import Policy
 
@@ -48,6 +49,8 @@ YEAR: Final = 366 * DAY
 LIMITS: Final = (
     "LIMIT_SENDS_PER_ADDRESS",
     "LIMIT_SENDS_PER_KNOWN_BROWSER",
+    "SMS_LIMIT_PER_NUMBER",
+    "SMS_LIMIT_PER_KNOWN_BROWSER",
     "LIMIT_STARTS_PER_IP",
     "LIMIT_FAILURES_PER_IP",
     "LIMIT_FAILURES_PER_ACCOUNT",
@@ -55,6 +58,10 @@ LIMITS: Final = (
     "LIMIT_RECOVERY_FAILURES_PER_ACCOUNT",
     "LIMIT_TOTP_FAILURES_PER_ACCOUNT",
 )
+
+
+#: Channels that lead nowhere but to the developer.
+CHANNELS_OF_ONE_MACHINE: Final = ("passwordless_auth.channels.console.", "passwordless_auth.channels.memory.")
 
 
 def _error(number: int, text: str, hint: str) -> Message:
@@ -220,10 +227,22 @@ def check_policy_and_channels(**_kwargs: Any) -> Iterator[Message]:
             raise TypeError("it is not a subclass of passwordless_auth.policies.Policy")
     except (ImportError, TypeError) as error:
         yield _error(9, f"PASSWORDLESS_AUTH_POLICY can't be used: {error}.", "Name a subclass of Policy.")
-    try:
-        channels.channel("email")
-    except (ImproperlyConfigured, TypeError) as error:
-        yield _error(10, str(error), "Set PASSWORDLESS_AUTH_CHANNELS['email'] to {'BACKEND': …, 'OPTIONS': {…}}.")
+    for alias in dict.fromkeys(["email", *(["sms"] if settings.SMS_COUNTRIES else []), *settings.CHANNELS]):
+        hint = f"Set PASSWORDLESS_AUTH_CHANNELS['{alias}'] to {{'BACKEND': …, 'OPTIONS': {{…}}}}."
+        try:
+            channels.channel(alias)
+        except (ImproperlyConfigured, TypeError, ValueError) as error:
+            yield _error(10, str(error), hint)
+
+
+def check_sms(**_kwargs: Any) -> Iterator[Message]:
+    unknown = [country for country in settings.SMS_COUNTRIES if not is_country(country)]
+    if unknown:
+        yield _error(
+            27,
+            f"PASSWORDLESS_AUTH_SMS_COUNTRIES names what is no country: {', '.join(unknown)}.",
+            "List the two capital letters of each country (ISO 3166-1 alpha-2), such as ['DE', 'AT'].",
+        )
 
 
 def check_limits(**_kwargs: Any) -> Iterator[Message]:
@@ -361,6 +380,9 @@ def check_weak_numbers(**_kwargs: Any) -> Iterator[Message]:
             yield _weak(108, f"PASSWORDLESS_AUTH_{name} is off.")
     if any(limit.count > 100 for limit in _limits("LIMIT_FAILURES_PER_ACCOUNT")):
         yield _weak(109, "PASSWORDLESS_AUTH_LIMIT_FAILURES_PER_ACCOUNT allows more than 100 guesses.")
+    for alias, wanted in settings.CHANNELS.items():
+        if str(wanted.get("BACKEND", "")).startswith(CHANNELS_OF_ONE_MACHINE):
+            yield _weak(119, f"PASSWORDLESS_AUTH_CHANNELS[{alias!r}] sends to nobody: it is for development and tests.")
     if settings.SENDER == "inline":
         yield _weak(110, "PASSWORDLESS_AUTH_SENDER is 'inline': messages are sent within the request.")
 
@@ -469,6 +491,7 @@ _CHECKS: Final[Iterable[Callable[..., Iterator[Message]]]] = (
     check_passkeys,
     check_numbers,
     check_policy_and_channels,
+    check_sms,
     check_limits,
     check_sessions,
     check_wiring,

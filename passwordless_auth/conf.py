@@ -189,7 +189,8 @@ class Settings:
 
     @property
     def CHANNELS(self) -> Mapping[str, Mapping[str, Any]]:
-        """How messages leave, as ``{"email": {"BACKEND": dotted path, "OPTIONS": {…}}}``."""
+        """How messages leave, as ``{"email": {"BACKEND": dotted path, "OPTIONS": {…}}, "sms": {…}}``. ``sms`` is
+        needed where ``SMS_COUNTRIES`` names a country."""
         return dict(self._get("CHANNELS", {"email": {"BACKEND": "passwordless_auth.channels.email.EmailChannel"}}))
 
     @property
@@ -202,6 +203,18 @@ class Settings:
     def CODE_IN_SUBJECT(self) -> bool:
         """Whether the subject of a mail begins with the code, so that a phone's notification shows it."""
         return bool(self._get("CODE_IN_SUBJECT", True))
+
+    @property
+    def SMS_COUNTRIES(self) -> Sequence[str]:
+        """The countries (ISO 3166-1 alpha-2, such as ``["DE", "AT"]``) whose phone numbers may sign in, and get text
+        messages. Empty: there is no sign-in by phone."""
+        return [str(country) for country in self._get("SMS_COUNTRIES", [])]
+
+    @property
+    def SMS_LINKS(self) -> bool:
+        """Whether text messages carry a link beside the code: for apps that open this site's links. In a browser the
+        code is the better half, since the phone offers to type it."""
+        return bool(self._get("SMS_LINKS", False))
 
     # -- codes and links
 
@@ -242,6 +255,17 @@ class Settings:
         """Messages to one address asked for by one browser that has signed in to it before: a budget of its own, so
         that nobody else can use it up."""
         return str(self._get("LIMIT_SENDS_PER_KNOWN_BROWSER", "1/60s,5/15m,10/d"))
+
+    @property
+    def SMS_LIMIT_PER_NUMBER(self) -> str:
+        """Text messages to one phone number asked for by browsers that have never signed in to it."""
+        return str(self._get("SMS_LIMIT_PER_NUMBER", "1/60s,5/h,10/d"))
+
+    @property
+    def SMS_LIMIT_PER_KNOWN_BROWSER(self) -> str:
+        """Text messages to one phone number asked for by one browser that has signed in to it before: a budget of its
+        own."""
+        return str(self._get("SMS_LIMIT_PER_KNOWN_BROWSER", "1/60s,5/h,10/d"))
 
     @property
     def LIMIT_STARTS_PER_IP(self) -> str:

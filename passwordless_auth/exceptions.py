@@ -27,6 +27,34 @@ class InvalidIdentifier(PasswordlessError):
     detail = _("Please enter one complete e-mail address, like name@example.com.")
 
 
+class NeitherAddress(InvalidIdentifier):
+    """Neither an e-mail address nor a phone number, where both are taken."""
+
+    detail = _("Please enter one complete e-mail address, like name@example.com, or a mobile phone number.")
+
+
+class InvalidPhone(InvalidIdentifier):
+    detail = _("There is no such phone number. Please check it: with the country code, it begins with “+”.")
+
+
+class CountryNeeded(InvalidPhone):
+    """A number as it is dialled at home, and nobody knows where that is."""
+
+    detail = _("In which country is this phone number? Please choose it.")
+
+
+class NotMobile(InvalidPhone):
+    """A landline, a free, shared-cost or premium number."""
+
+    detail = _("No text message can be sent to this number. Please enter the number of a mobile phone.")
+
+
+class CountryNotServed(InvalidPhone):
+    """Not one of ``SMS_COUNTRIES``."""
+
+    detail = _("We send no text messages to this country. Please enter your e-mail address.")
+
+
 class InvalidBody(PasswordlessError):
     """What a script sent is no JSON, or not what this endpoint takes."""
 

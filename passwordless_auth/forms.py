@@ -5,22 +5,31 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django import forms
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from . import derivation
 from .exceptions import InvalidAppCode, InvalidCode, InvalidIdentifier
-from .identifiers import MAX_LENGTH, Identifier, parse
+from .identifiers import MAX_LENGTH, Identifier, accept, is_country
 from .models.totp import DIGITS
 
 
 class IdentifierForm(forms.Form):
-    """One field, ``identifier``: cleans to an :class:`~passwordless_auth.identifiers.Identifier`."""
+    """One field, ``identifier``: cleans to an :class:`~passwordless_auth.identifiers.Identifier`. ``country`` is asked
+    for where a phone number was typed without its country code; ``country_needed`` then says so."""
 
+    # Before the field that needs it: fields are cleaned in this order.
+    country = forms.CharField(label=_("Country"), max_length=2, required=False)
     identifier = forms.CharField(label=_("E-mail address"), max_length=MAX_LENGTH)
 
+    def clean_country(self) -> str:
+        country: str = self.cleaned_data["country"].upper()
+        return country if is_country(country) else ""
+
     def clean_identifier(self) -> Identifier:
+        country = self.cleaned_data.get("country", "")
         try:
-            return parse(self.cleaned_data["identifier"])
+            return accept(self.cleaned_data["identifier"], country=country, language=get_language() or "")
         except InvalidIdentifier as refusal:
             raise forms.ValidationError(refusal.detail, code=refusal.code) from refusal
 

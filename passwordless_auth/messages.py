@@ -1,8 +1,14 @@
-"""What a message says: from a Delivery and the templates ``passwordless_auth/messages/<kind>.*``."""
+"""What a message says: from a Delivery and the templates ``passwordless_auth/messages/<kind>.*``.
+
+An e-mail has three of them, ``.subject.txt``, ``.txt`` and ``.html``. A text message has ``.sms.txt``, or for the
+numbers of one country ``.sms.<country>.txt`` (``sign_in.sms.us.txt``), and a call ``.voice.txt``; a kind that has none
+says the subject, by ``notice.sms.txt`` and ``notice.voice.txt``.
+"""
 
 from __future__ import annotations
 
 import math
+from urllib.parse import urlsplit
 
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -11,7 +17,8 @@ from django.utils.translation import get_language_bidi
 from django.views.decorators.debug import sensitive_variables
 
 from . import derivation
-from .channels import Message
+from .channels import Medium, Message
+from .channels.sms import plain, with_code
 from .conf import settings
 from .methods import METHODS
 from .models import Challenge, Delivery
@@ -33,7 +40,7 @@ class Unprintable(str):
 
 
 @sensitive_variables()
-def compose(delivery: Delivery) -> Message:
+def compose(delivery: Delivery, *, medium: Medium = "email") -> Message:
     """Write the message in the language of who asked. Code and link are derived here, and only here.
 
     Hosts in links come from ``BASE_URL`` alone.
@@ -42,7 +49,7 @@ def compose(delivery: Delivery) -> Message:
     context: dict[str, object] = {
         "site_name": settings.SITE_NAME,
         "site_url": settings.BASE_URL,
-        "address": Unprintable(delivery.canonical),
+        "address": Unprintable(delivery.identifier.display),
         "code": "",
         "code_display": "",
         "link": "",
@@ -55,18 +62,47 @@ def compose(delivery: Delivery) -> Message:
     with translation.override(delivery.language or None):
         context["language"] = translation.get_language() or "en"
         context["direction"] = "rtl" if get_language_bidi() else "ltr"
-        parts = [
-            render_to_string(f"passwordless_auth/messages/{delivery.kind}.{part}", context)
-            for part in ("subject.txt", "txt", "html")
-        ]
+        written = _email(delivery, context) if medium == "email" else _phone(delivery, context, medium)
     return Message(
         to=delivery.canonical,
-        subject=" ".join(parts[0].split()),  # one line, whatever a template or a name holds
-        text=parts[1].strip() + "\n",
-        html=parts[2],
         language=str(context["language"]),
         idempotency_key=delivery.public_id,
+        kind=delivery.kind,
+        code=str(context["code"]),
+        **written,
     )
+
+
+@sensitive_variables()
+def _email(delivery: Delivery, context: dict[str, object]) -> dict[str, str]:
+    text, html = (
+        render_to_string(f"passwordless_auth/messages/{delivery.kind}.{part}", context) for part in ("txt", "html")
+    )
+    return {"subject": _subject(delivery, context), "text": text.strip() + "\n", "html": html}
+
+
+@sensitive_variables()
+def _phone(delivery: Delivery, context: dict[str, object], medium: Medium) -> dict[str, str]:
+    code = str(context["code"])
+    context = {**context, "code_in_subject": False}
+    context |= {"subject": _subject(delivery, context), "code_spoken": Unprintable(", ".join(code))}
+    names = [
+        f"{delivery.kind}.{medium}.{delivery.identifier.country.lower()}.txt",
+        f"{delivery.kind}.{medium}.txt",
+        f"notice.{medium}.txt",
+    ]
+    text = render_to_string([f"passwordless_auth/messages/{name}" for name in names], context).strip()
+    if medium == "sms":
+        text = plain(text)
+        if code:
+            text = with_code(text, host=urlsplit(settings.BASE_URL).hostname or "", code=code)
+    return {"subject": "", "text": text, "html": ""}
+
+
+@sensitive_variables()
+def _subject(delivery: Delivery, context: dict[str, object]) -> str:
+    """One line, whatever a template or a name holds."""
+    return " ".join(render_to_string(f"passwordless_auth/messages/{delivery.kind}.subject.txt", context).split())
 
 
 def _asked(challenge: Challenge) -> dict[str, object]:

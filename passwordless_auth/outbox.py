@@ -56,8 +56,12 @@ def deliver(pk: int, *, lease: datetime) -> bool:
     if challenge is not None and challenge.state != challenge.State.OPEN:
         Delivery.objects.fail(delivery, error="not sent: no longer wanted", now=now)
         return False
+    if not delivery.identifier.is_reachable:  # SECURITY: also where the countries were changed since it was asked for
+        Delivery.objects.fail(delivery, error="not sent: not one of SMS_COUNTRIES", now=now)
+        return False
     try:
-        receipt = channels.channel(delivery.channel).send(compose(delivery))
+        channel = channels.channel(delivery.channel)
+        receipt = channel.send(compose(delivery, medium=channel.medium))
     except channels.Rejected as refusal:
         Delivery.objects.fail(delivery, error=str(refusal), now=timezone.now())
         announce("delivery_failed", masked=delivery.masked, error=str(refusal))

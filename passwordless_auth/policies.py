@@ -25,6 +25,7 @@ class Rules:
     code_length: int = field(default_factory=lambda: settings.CODE_LENGTH)
     code_alphabet: str = field(default_factory=lambda: settings.CODE_ALPHABET)
     code_tries: int = field(default_factory=lambda: settings.CODE_TRIES)
+    links_by_sms: bool = field(default_factory=lambda: settings.SMS_LINKS)
     minimum_level: Level = Level.RECOVERED
 
 
@@ -47,8 +48,10 @@ class Policy:
         return settings.SIGN_UP == "open"
 
     def methods_for(self, user: Any | None, identifier: Identifier, rules: Rules) -> list[str]:
-        """Names of the methods that a message to this address may offer."""
-        return list(rules.methods)
+        """Names of the methods that a message to this address may offer. A text message has the code alone, unless
+        the Rules say otherwise: the phone offers to type it, and a link would open in another browser."""
+        code_only = identifier.kind == "phone" and "one_time_code" in rules.methods and not rules.links_by_sms
+        return [name for name in rules.methods if not (code_only and name == "magic_link")]
 
     def next_step(self, user: Any, sign_in: SignIn, rules: Rules) -> NextStep | None:
         """What is still due before this sign-in is complete; ``None`` when nothing is."""

@@ -25,7 +25,7 @@ from django.db import transaction
 
 from .conf import settings
 from .exceptions import TooManyRequests
-from .identifiers import mask
+from .identifiers import Identifier, is_address, mask
 from .models import Counter
 from .models.counter import Window
 from .models.event import announce, record
@@ -78,12 +78,15 @@ def parse(text: str) -> tuple[Limit, ...]:
     return tuple(limits)
 
 
-def sends(canonical: str, *, known_browser: str) -> Bucket:
+def sends(identifier: Identifier, *, known_browser: str) -> Bucket:
     """Messages to an address. SECURITY: a browser that has signed in to it has a budget of its own, so strangers who
     use up theirs lock nobody out."""
+    phone = identifier.kind == "phone"
     if known_browser:
-        return Bucket("sends_known", f"{canonical} {known_browser}", parse(settings.LIMIT_SENDS_PER_KNOWN_BROWSER))
-    return Bucket("sends", canonical, parse(settings.LIMIT_SENDS_PER_ADDRESS))
+        known = settings.SMS_LIMIT_PER_KNOWN_BROWSER if phone else settings.LIMIT_SENDS_PER_KNOWN_BROWSER
+        return Bucket("sends_known", f"{identifier.canonical} {known_browser}", parse(known))
+    limit = settings.SMS_LIMIT_PER_NUMBER if phone else settings.LIMIT_SENDS_PER_ADDRESS
+    return Bucket("sends", identifier.canonical, parse(limit))
 
 
 def starts(requester: Requester) -> Bucket:
@@ -180,7 +183,7 @@ def note_refusal(refusal: TooManyRequests, buckets: Iterable[Bucket], *, request
     reached = [bucket for bucket in buckets if bucket.action == refusal.scope]
     windows = [window for bucket in reached for window in bucket.windows()]
     # Whose messages stopped: "I got no mail" is answered by this event. A key is an address, or begins with one.
-    masked = next((mask(bucket.key.partition(" ")[0]) for bucket in reached if "@" in bucket.key), "")
+    masked = next((mask(bucket.key.partition(" ")[0]) for bucket in reached if is_address(bucket.key)), "")
     with transaction.atomic():
         if settings.LIMIT_STORE == "database" and Counter.objects.note_refusal(windows, now=now):
             record("limit_reached", masked=masked, requester=requester, now=now, scope=refusal.scope)

@@ -5,6 +5,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import translation
 
+from passwordless_auth.channels import memory
 from passwordless_auth.testing import outbox
 
 
@@ -18,6 +19,27 @@ def clean_language():
     """A request leaves its language behind in the thread."""
     with translation.override("en"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_text_messages_yet():
+    memory.sent.clear()
+
+
+@pytest.fixture
+def sms(settings):
+    """Sign-in by phone, for three countries. Called, it sends what is queued, and returns every text message."""
+    settings.PASSWORDLESS_AUTH_SMS_COUNTRIES = ["DE", "AT", "US"]
+    settings.PASSWORDLESS_AUTH_CHANNELS = {
+        "email": {"BACKEND": "passwordless_auth.channels.email.EmailChannel"},
+        "sms": {"BACKEND": "passwordless_auth.channels.memory.MemoryChannel"},
+    }
+
+    def texts():
+        outbox.send_queued()
+        return memory.sent
+
+    return texts
 
 
 @pytest.fixture

@@ -15,11 +15,15 @@ from django.core.management.base import SystemCheckError
 from django.utils import timezone
 
 from passwordless_auth import checks as ours
+from passwordless_auth.channels import Receipt
+from passwordless_auth.channels.sms import SmsChannel
 from passwordless_auth.flows.importing import import_identities
 from passwordless_auth.models import Challenge, SignIn
 
 KEY = "k" * 40
 GONE = object()
+EMAIL = {"email": {"BACKEND": "passwordless_auth.channels.email.EmailChannel"}}
+SMS = {**EMAIL, "sms": {"BACKEND": "tests.test_checks.SomeProvider"}}
 
 #: id: settings that it refuses. A list is several ways to be wrong.
 WRONG = {
@@ -93,6 +97,15 @@ WRONG = {
         {"CHANNELS": {"email": {}}},
         {"CHANNELS": {"email": {"BACKEND": "tests.nowhere.Channel"}}},
         {"CHANNELS": {"email": {"BACKEND": "passwordless_auth.channels.email.EmailChannel", "OPTIONS": {"x": 1}}}},
+        {"SMS_COUNTRIES": ["DE"]},
+        {"SMS_COUNTRIES": ["DE"], "CHANNELS": {**EMAIL, "sms": {"BACKEND": "tests.nowhere.Channel"}}},
+        {"CHANNELS": {**EMAIL, "voice": {}}},
+    ],
+    "E027": [
+        {"SMS_COUNTRIES": ["de"], "CHANNELS": SMS},
+        {"SMS_COUNTRIES": ["DE", "UK"], "CHANNELS": SMS},
+        {"SMS_COUNTRIES": "DE", "CHANNELS": SMS},
+        {"SMS_COUNTRIES": ["Germany"], "CHANNELS": SMS},
     ],
     "E011": [
         {"LIMIT_SENDS_PER_ADDRESS": "often"},
@@ -100,6 +113,8 @@ WRONG = {
         {"LIMIT_STARTS_PER_IP": "5/fortnight"},
         {"LIMIT_FAILURES_PER_IP": "5"},
         {"LIMIT_FAILURES_PER_ACCOUNT": "/h"},
+        {"SMS_LIMIT_PER_NUMBER": "5/fortnight"},
+        {"SMS_LIMIT_PER_KNOWN_BROWSER": "5"},
     ],
     "E012": [{"LIMIT_STORE": "default"}, {"LIMIT_STORE": "nowhere"}],
     "E013": [
@@ -154,6 +169,10 @@ WRONG = {
     "W116": [{"PENDING_LIFETIME": 901}],
     "W117": [{"LEVEL_LIFETIME": 86401}],
     "W114": [{"SESSION_COOKIE_DOMAIN": ".example.com"}],
+    "W119": [
+        {"CHANNELS": {**EMAIL, "sms": {"BACKEND": "passwordless_auth.channels.console.ConsoleChannel"}}},
+        {"CHANNELS": {**EMAIL, "sms": {"BACKEND": "passwordless_auth.channels.memory.MemoryChannel"}}},
+    ],
     "W118": [{"LEVEL_FOR_STAFF": "multi"}, {"LEVEL_FOR_STAFF": "phr"}],
 }
 
@@ -181,6 +200,7 @@ ALSO_RIGHT = [
     {"PASSKEY_RELATED_ORIGINS": ["https://example.org", "https://example.co.uk"]},
     {"CODE_ALPHABET": "letters", "CODE_LENGTH": 5},
     {"LIMIT_FAILURES_PER_ACCOUNT": "100/d"},
+    {"SMS_COUNTRIES": ["DE", "AT", "CH"], "CHANNELS": SMS},
     {"SESSION_ENGINE": "django.contrib.sessions.backends.file"},
     {"SESSION_ENGINE": "django.contrib.sessions.backends.cached_db"},
     {"SESSION_ENGINE": "tests.test_checks.own_sessions"},
@@ -194,6 +214,11 @@ REDIS = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "
 
 #: For E018: a URLconf without our pages.
 urlpatterns = []
+
+
+class SomeProvider(SmsChannel):
+    def send(self, message):
+        return Receipt()
 
 
 class NoPolicy:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.formats import localize
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from ..exceptions import InvalidIdentifier
@@ -62,7 +63,7 @@ class ReadOnlyAdmin(ModelAdmin):
         if not search_term:
             return queryset, False
         try:
-            canonical = parse(search_term).canonical
+            canonical = parse(search_term, language=get_language() or "").canonical
         except InvalidIdentifier:
             return super().get_search_results(request, queryset, search_term)
         return self.with_address(queryset, canonical), False
@@ -114,7 +115,7 @@ class ChallengeAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "masked", "purpose", "state", "tries", "browser", "ip", "expires_at")
     list_filter = ("state", "purpose", "created_at")
     search_fields = ("public_id__exact",)
-    search_help_text = _("A whole e-mail address, or a public id")
+    search_help_text = _("A whole e-mail address or phone number, or a public id")
     ordering = ("-pk",)
     fields = (
         "public_id",
@@ -148,7 +149,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "masked", "kind", "channel", "state", "attempts", "handed_over_at", "error")
     list_filter = ("state", "kind", "channel", "created_at")
     search_fields = ("public_id__exact", "provider_id__exact")
-    search_help_text = _("A whole e-mail address, a public id, or the provider's id")
+    search_help_text = _("A whole e-mail address or phone number, a public id, or the provider's id")
     ordering = ("-pk",)
     fields = (
         "public_id",
@@ -173,7 +174,7 @@ class SignInAdmin(OfPersonAdmin):
     list_display = ("created_at", "user", "level", "methods", "state", "browser", "ip", "last_seen_at")
     list_filter = (StateFilter, "level", "end_reason", "created_at")
     search_fields = ("public_id__exact",)
-    search_help_text = _("A whole e-mail address, or a public id")
+    search_help_text = _("A whole e-mail address or phone number, or a public id")
     ordering = ("-pk",)
     fields = (
         "public_id",
@@ -234,7 +235,7 @@ class IdentityAdmin(ReadOnlyAdmin):
     list_filter = ("kind", "origin", "is_primary")
     list_select_related = ("user",)
     search_fields = ("public_id__exact",)
-    search_help_text = _("A whole e-mail address, or a public id")
+    search_help_text = _("A whole e-mail address or phone number, or a public id")
     ordering = ("-pk",)
     fields = (
         "public_id",
@@ -253,7 +254,7 @@ class EventAdmin(OfPersonAdmin):
     list_display = ("created_at", "kind", "user", "details", "masked", "ip")
     list_filter = ("kind", "created_at")
     search_fields = ("kind__startswith",)
-    search_help_text = _("A whole e-mail address, or a kind of event")
+    search_help_text = _("A whole e-mail address or phone number, or a kind of event")
     ordering = ("-pk",)
     fields = ("kind", "user", "masked", "ip", "user_agent", "details", "created_at")
 

@@ -6,9 +6,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from ..conf import settings
-from .base import Channel, Message, Receipt, Rejected, Retryable
+from .base import Channel, Medium, Message, Receipt, Rejected, Retryable
 
-__all__ = ["Channel", "Message", "Receipt", "Rejected", "Retryable", "channel"]
+__all__ = ["Channel", "Medium", "Message", "Receipt", "Rejected", "Retryable", "channel"]
 
 
 def channel(alias: str) -> Channel:

@@ -3,11 +3,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import ClassVar, Literal
+
+#: What a message is written for.
+Medium = Literal["email", "sms", "voice"]
 
 
 @dataclass(frozen=True)
 class Message:
-    """What is sent. ``idempotency_key`` is the same for every attempt to send one Delivery."""
+    """What is sent. ``idempotency_key`` is the same for every attempt to send one Delivery.
+
+    ``subject`` and ``html`` are of e-mail only. ``kind`` and ``code`` are for providers that take a template of their
+    own and the code to put in.
+    """
 
     to: str = field(repr=False)
     subject: str = field(repr=False)
@@ -15,6 +23,8 @@ class Message:
     html: str = field(repr=False)
     language: str
     idempotency_key: str
+    kind: str = ""
+    code: str = field(repr=False, default="")
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,9 @@ class Channel(ABC):
     SECURITY: the message holds a code and a link. Log neither, and mark variables that hold parts of it with
     ``django.views.decorators.debug.sensitive_variables``, or an error report shows them.
     """
+
+    #: Which text a message is given: ``messages/<kind>.txt`` with subject and HTML, ``.sms.txt`` or ``.voice.txt``.
+    medium: ClassVar[Medium] = "email"
 
     @abstractmethod
     def send(self, message: Message) -> Receipt:

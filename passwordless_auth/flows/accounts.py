@@ -17,7 +17,7 @@ from django.utils.crypto import get_random_string
 from .. import policies, sessions, signals
 from ..derivation import ALPHABETS
 from ..exceptions import Disabled, InvalidIdentifier, SignUpClosed
-from ..identifiers import Identifier, parse
+from ..identifiers import Identifier, parse_email
 from ..models import Challenge, Identity, KnownBrowser, Passkey, Profile, RecoveryCode, SignIn, Totp
 from ..models.compiled import CompiledSelect
 from ..models.event import announce, record
@@ -97,7 +97,7 @@ def of_challenge(challenge: Challenge) -> Identity | None:
 
 def _sign_up(challenge: Challenge, *, requester: Requester, now: datetime) -> Admitted:
     identifier = challenge.identifier
-    if not policies.current().may_sign_up(identifier, requester):
+    if not may_sign_up(identifier, requester):
         raise SignUpClosed
     user = new_user(identifier)
     # The Identity first would be nicer (it is what is unique), but it needs the user's key; the receiver that follows
@@ -111,14 +111,32 @@ def _sign_up(challenge: Challenge, *, requester: Requester, now: datetime) -> Ad
     return Admitted(user=user, identity=identity, created=True)
 
 
+def may_sign_up(identifier: Identifier, requester: Requester) -> bool:
+    """Whether the first sign-in with an unknown address makes an account. By phone only where the host's user model
+    takes any number of users without an e-mail address."""
+    if identifier.kind == "phone" and not _can_lack_email():
+        return False
+    return policies.current().may_sign_up(identifier, requester)
+
+
+def _can_lack_email() -> bool:
+    name = email_field()
+    if name is None:
+        return True
+    field = get_user_model()._meta.get_field(name)
+    return isinstance(field, models.Field) and (field.null or not field.unique)
+
+
 def new_user(identifier: Identifier) -> Any:
     """An unsaved user of the host's model: a random user name, the address where the model has a field for it, and no
     usable password."""
     model = get_user_model()
     user = model()
     address_field = email_field()
-    if address_field:
+    if address_field and identifier.kind == "email":
         setattr(user, address_field, identifier.canonical)
+    elif address_field and model._meta.get_field(address_field).null:
+        setattr(user, address_field, None)
     if address_field != model.USERNAME_FIELD:
         field = model._meta.get_field(model.USERNAME_FIELD)
         if isinstance(field, models.CharField):
@@ -157,13 +175,14 @@ def adopt(identifier: Identifier, *, now: datetime) -> Identity | None:
 
 
 def users_with(identifier: Identifier) -> list[Any]:
-    """The users whose ``user.email`` is this address.
+    """The users whose ``user.email`` is this address; nobody for a phone number, which no field of Django's is known to
+    hold.
 
     SECURITY: the database only proposes. Its idea of equal letters may be wider than ours (MariaDB's collations find
     "exämple.com" for "example.com", CVE-2019-19844), so what it finds is parsed and compared.
     """
     address_field = email_field()
-    if not address_field:
+    if not address_field or identifier.kind != "email":
         return []
     proposed = get_user_model()._default_manager.filter(**{f"{address_field}__iexact": identifier.canonical})
     return [user for user in proposed[:100] if _names(email_of(user), identifier)]
@@ -171,13 +190,13 @@ def users_with(identifier: Identifier) -> list[Any]:
 
 def _names(email: str, identifier: Identifier) -> bool:
     try:
-        return parse(email) == identifier
+        return parse_email(email) == identifier
     except InvalidIdentifier:
         return False
 
 
 def attach(user: Any, identifier: Identifier, *, origin: Identity.Origin, proven_at: datetime | None) -> Identity:
-    """Make the primary Identity of a user who has none."""
+    """Make the primary Identity, of its kind, of a user who has none."""
     identity = Identity.objects.create(
         user=user,
         kind=identifier.kind,
@@ -233,9 +252,17 @@ def email_of(user: Any) -> str:
     return (getattr(user, name) or "") if name else ""
 
 
+def phone_of(user: Any) -> str:
+    """The proven phone number that this person signs in with, as people write it; "" where there is none."""
+    phones = Identity.objects.filter(user=user, kind="phone", for_sign_in=True).exclude(proven_at=None)
+    first = phones.order_by("-is_primary", "pk").first()
+    return first.identifier.display if first else ""
+
+
 def name_of(user: Any) -> str:
-    """What tells this account from others, for a list of passkeys: the address, else the user name."""
-    return str(email_of(user) or user.get_username())
+    """What tells this account from others, for a list of passkeys: the address, else the phone number, else the user
+    name."""
+    return str(email_of(user) or phone_of(user) or user.get_username())
 
 
 def display_name_of(user: Any) -> str:
@@ -264,7 +291,7 @@ def follow_user(sender: type, instance: Any, *, update_fields: Any = None, raw: 
 
 def _follow_email(user: Any, email: str) -> None:
     try:
-        identifier = parse(email) if email else None
+        identifier = parse_email(email) if email else None
     except InvalidIdentifier:
         return  # nothing that a message could reach; the host may use the field for something else
     primary = primary_of(user)
@@ -275,9 +302,9 @@ def _follow_email(user: Any, email: str) -> None:
             _detach(primary)
         return
     if Identity.objects.named(identifier).exists():
-        mine = Identity.objects.filter(user=user, canonical=identifier.canonical)
+        mine = Identity.objects.filter(user=user, kind="email", canonical=identifier.canonical)
         if mine.exists():
-            Identity.objects.filter(user=user, is_primary=True).update(is_primary=False)
+            Identity.objects.filter(user=user, kind="email", is_primary=True).update(is_primary=False)
             mine.update(is_primary=True)
         else:
             record("address_conflict", user=user, masked=identifier.masked)

@@ -47,12 +47,13 @@ def tell(
     owner is told so, and neither who, nor from where, nor why. ``undoable=False``: the notice has no link. ``None``
     when there is no proven address.
     """
-    identities = list(
+    proven = (
         Identity.objects.filter(user=user)
         .exclude(proven_at=None)
         .select_related("user__passwordless_profile")
         .order_by("-is_primary", "pk")
     )
+    identities = [identity for identity in proven if identity.identifier.is_reachable]
     if not identities:
         return None
     first = identities[0]
@@ -83,6 +84,7 @@ def tell(
     for identity in identities:
         delivery = Delivery(
             kind=kind,
+            channel=identity.identifier.channel,
             canonical=identity.canonical,
             challenge=challenge,
             user=user,

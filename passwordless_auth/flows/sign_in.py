@@ -28,7 +28,7 @@ from ..exceptions import (
     TooManyTries,
     WrongBrowser,
 )
-from ..identifiers import Identifier
+from ..identifiers import Identifier, require_reachable
 from ..methods import METHODS
 from ..models import Challenge, Delivery, Identity, Level, Proof, SignIn, Totp
 from ..models.challenge import EXPIRY_OF, PROVING, scope_of, spend, supersede
@@ -60,8 +60,9 @@ def start(
     """Ask an address to prove itself: an open Challenge, and a message on its way.
 
     A newer challenge of the same purpose, address, client and browser replaces the older one. ``sign_in``: the
-    session that a step-up is for. Raises TooManyRequests.
+    session that a step-up is for. Raises TooManyRequests, and CountryNotServed.
     """
+    require_reachable(identifier)
     now = now or timezone.now()
     rules = rules or Rules()
     for attempt in range(ATTEMPTS):
@@ -97,8 +98,8 @@ def _budgets(identifier: Identifier, identity: Identity | None, requester: Reque
     """SECURITY: a browser that this account knows has a budget of its own, and what else happens at its IP address
     doesn't count for it: neither a stranger nor a neighbour can lock its owner out."""
     if accounts.knows_browser(identity):
-        return [throttling.sends(identifier.canonical, known_browser=requester.browser_digest)]
-    return [throttling.sends(identifier.canonical, known_browser=""), throttling.starts(requester)]
+        return [throttling.sends(identifier, known_browser=requester.browser_digest)]
+    return [throttling.sends(identifier, known_browser=""), throttling.starts(requester)]
 
 
 def _draft(
@@ -156,13 +157,13 @@ def _kind(challenge: Challenge, identity: Identity | None, requester: Requester)
         return recovery.kind_of_message(identity)
     if identity is not None:
         return challenge.purpose if identity.user.is_active and identity.for_sign_in else "disabled"
-    return challenge.purpose if policies.current().may_sign_up(challenge.identifier, requester) else "no_account"
+    return challenge.purpose if accounts.may_sign_up(challenge.identifier, requester) else "no_account"
 
 
 def _message(challenge: Challenge, kind: str, now: datetime) -> Delivery:
     delivery = Delivery(
         kind=kind,
-        channel="email",
+        channel=challenge.identifier.channel,
         canonical=challenge.canonical,
         challenge=challenge,
         user=challenge.user,
@@ -183,7 +184,7 @@ def resend(challenge: Challenge, *, requester: Requester, now: datetime | None =
     now = now or timezone.now()
     require_open(challenge, now=now)
     known = requester.browser_digest if challenge.from_known_browser else ""
-    buckets = [throttling.sends(challenge.canonical, known_browser=known)]
+    buckets = [throttling.sends(challenge.identifier, known_browser=known)]
     if not known:
         buckets.append(throttling.starts(requester))
     try:

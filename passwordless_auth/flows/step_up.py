@@ -71,8 +71,8 @@ def identity_for(user: Any) -> Identity | None:
 
     SECURITY: not an address that was only written into the profile. Who holds a stolen session would write their own.
     """
-    proven = Identity.objects.filter(user=user, for_sign_in=True).exclude(proven_at=None)
-    return proven.order_by("-is_primary", "pk").first()
+    proven = Identity.objects.filter(user=user, for_sign_in=True).exclude(proven_at=None).order_by("-is_primary", "pk")
+    return next((identity for identity in proven if identity.identifier.is_reachable), None)
 
 
 def raised(challenge: Challenge, user: Any) -> SignIn | None:

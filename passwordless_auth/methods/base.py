@@ -45,5 +45,7 @@ class Method(ABC):
         """
         return None
 
-    def proof(self, *, now: datetime, authenticator: str = "") -> Proof:
-        return Proof(method=self.name, amr=self.amr, at=int(now.timestamp()), authenticator=authenticator)
+    def proof(self, *, now: datetime, authenticator: str = "", by_sms: bool = False) -> Proof:
+        """``by_sms``: the phone network carried it, which RFC 8176 §2 wants told."""
+        amr = (*self.amr, "sms") if by_sms else self.amr
+        return Proof(method=self.name, amr=amr, at=int(now.timestamp()), authenticator=authenticator)

@@ -30,4 +30,4 @@ class MagicLink(Method):
             raise InvalidLink from None
         if not right:
             raise InvalidLink
-        return self.proof(now=now)
+        return self.proof(now=now, by_sms=challenge.kind == "phone")

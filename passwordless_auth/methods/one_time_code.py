@@ -30,4 +30,4 @@ class OneTimeCode(Method):
             raise InvalidCode from None
         if not right:
             raise InvalidCode
-        return self.proof(now=now)
+        return self.proof(now=now, by_sms=challenge.kind == "phone")

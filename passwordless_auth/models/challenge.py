@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django.conf import settings
 from django.db import models
@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .. import derivation
-from ..identifiers import Identifier, mask
+from ..identifiers import KINDS, Identifier, Kind, mask
 from ..requester import Requester, describe
 from .compiled import CompiledSelect, CompiledUpdate, insert_written_once
 from .sign_in import SignIn
@@ -164,7 +164,7 @@ class Challenge(models.Model):
     public_id = models.CharField(max_length=22, unique=True, default=derivation.new_public_id, editable=False)
     purpose = models.CharField(max_length=16, choices=Purpose.choices)
     # "" where no address is asked: a passkey says itself who it belongs to.
-    kind = models.CharField(max_length=8, choices=[("email", _("e-mail"))], blank=True, default="")
+    kind = models.CharField(max_length=8, choices=KINDS, blank=True, default="")
     canonical = models.CharField(_("address"), max_length=254, db_index=True, blank=True, default="")
     identity = models.ForeignKey(
         "passwordless_auth.Identity", models.SET_NULL, null=True, blank=True, related_name="+", db_index=True
@@ -221,7 +221,7 @@ class Challenge(models.Model):
 
     @property
     def identifier(self) -> Identifier:
-        return Identifier("email", self.canonical)
+        return Identifier(cast(Kind, self.kind), self.canonical)
 
     @property
     def masked(self) -> str:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .. import derivation
-from ..identifiers import mask
+from ..identifiers import Identifier, mask
 from .compiled import CompiledSelect, insert_written_once
 
 #: How long whoever holds a row may take to hand it over before others may take it. Longer than every time-out of a
@@ -198,6 +198,10 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.masked}"
+
+    @property
+    def identifier(self) -> Identifier:
+        return Identifier("email" if "@" in self.canonical else "phone", self.canonical)
 
     @property
     def masked(self) -> str:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import cast
 
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from ..derivation import new_public_id
-from ..identifiers import Identifier, mask
+from ..identifiers import KINDS, Identifier, Kind, mask
 
 
 class IdentityQuerySet(models.QuerySet["Identity"]):
@@ -30,7 +31,7 @@ class Identity(models.Model):
 
     public_id = models.CharField(max_length=22, unique=True, default=new_public_id, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="passwordless_identities")
-    kind = models.CharField(max_length=8, choices=[("email", _("e-mail"))])
+    kind = models.CharField(max_length=8, choices=KINDS)
     canonical = models.CharField(_("address"), max_length=254)
     is_primary = models.BooleanField(_("primary"), default=False)
     for_sign_in = models.BooleanField(_("signs in"), default=True)
@@ -55,4 +56,4 @@ class Identity(models.Model):
 
     @property
     def identifier(self) -> Identifier:
-        return Identifier("email", self.canonical)
+        return Identifier(cast(Kind, self.kind), self.canonical)

@@ -8,6 +8,7 @@ pytest-django.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 
     from .authenticator import Authenticator
     from .mail_scanner import Visit
+
+
+@pytest.fixture(autouse=True)
+def _no_text_messages_yet() -> None:
+    """What an earlier test sent is gone, as it is for mail."""
+    if module := sys.modules.get("passwordless_auth.channels.memory"):
+        module.sent.clear()
 
 
 @pytest.fixture

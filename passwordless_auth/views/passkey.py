@@ -12,6 +12,7 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.generic.base import View
 
@@ -26,7 +27,7 @@ from ..exceptions import (
     StepUpRequired,
 )
 from ..flows import accounts, completion, enrolment, passkey, ways_in
-from ..identifiers import PUBLIC_ID, parse
+from ..identifiers import PUBLIC_ID, accept
 from ..methods import passkey as webauthn
 from ..models import Challenge, Level, Passkey, Profile, SignIn
 from ..requester import Requester
@@ -72,7 +73,7 @@ class PasskeyOptionsView(JsonView):
             raise InvalidIdentifier
         options = passkey.start(
             requester=self.with_browser(),
-            identifier=parse(typed) if typed.strip() else None,
+            identifier=accept(typed, language=get_language() or "") if typed.strip() else None,
             sign_in=self._to_confirm() if asked.get("step_up") else None,
         )
         return self.keep_browser(JsonResponse(options))

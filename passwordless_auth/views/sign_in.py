@@ -266,5 +266,5 @@ def newest_delivery(challenge: Challenge) -> Delivery | None:
 
 def seconds_to_resend(challenge: Challenge) -> int:
     known = challenge.browser_digest if challenge.from_known_browser else ""
-    bucket = throttling.sends(challenge.canonical, known_browser=known)
+    bucket = throttling.sends(challenge.identifier, known_browser=known)
     return throttling.used_up([bucket], now=timezone.now()).get(bucket.action, 0)

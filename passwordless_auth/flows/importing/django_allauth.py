@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string
 from django.views.decorators.debug import sensitive_variables
 
 from ...exceptions import InvalidIdentifier
-from ...identifiers import Identifier, mask, parse
+from ...identifiers import Identifier, mask, parse_email
 from ...methods import passkey as webauthn
 from ...models import Identity
 from ...models.totp import STEP
@@ -114,7 +114,7 @@ class _Addresses(Shelf):
 def _parse(text: str) -> Identifier | None:
     try:
         # SECURITY: look-alikes are folded when people type; nobody has ever mailed to them.
-        return parse(text) if unicodedata.normalize("NFKC", text) == text else None
+        return parse_email(text) if unicodedata.normalize("NFKC", text) == text else None
     except InvalidIdentifier:
         return None
 

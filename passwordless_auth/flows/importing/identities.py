@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from ...exceptions import InvalidIdentifier
-from ...identifiers import parse
+from ...identifiers import parse_email
 from ...models import Identity
 from ..accounts import email_field
 
@@ -49,7 +49,7 @@ def import_identities(*, dry_run: bool) -> Report:
             if unicodedata.normalize("NFKC", email) != email:
                 # SECURITY: look-alikes are folded when people type; nobody has ever mailed to them.
                 raise InvalidIdentifier
-            by_address[parse(email).canonical].append(pk)
+            by_address[parse_email(email).canonical].append(pk)
         except InvalidIdentifier:
             report.unreadable.append((email, [str(pk)]))
     owners = dict(Identity.objects.filter(kind="email").values_list("canonical", "user_id"))

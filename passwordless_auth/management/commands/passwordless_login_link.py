@@ -26,7 +26,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("user", help="user name, e-mail address or primary key")
+        parser.add_argument("user", help="user name, e-mail address, phone number or primary key")
         parser.add_argument("--reason", required=True, help="why; kept with the event")
         parser.add_argument(
             "--reset-factors",
