@@ -36,6 +36,7 @@ urlpatterns = [
     path("account/passkeys/icons/<uuid:aaguid>/<str:scheme>/", views.PasskeyIconView.as_view(), name="passkey_icon"),
     path("account/passkeys/signal.json", views.SignalView.as_view(), name="passkey_signal"),
     path("account/totp/", views.TotpView.as_view(), name="totp"),
+    path("account/totp/remove/", views.TotpRemoveView.as_view(), name="totp_remove"),
     path("account/recovery-codes/", views.RecoveryCodesView.as_view(), name="recovery_codes"),
     path("account/sessions/", views.SessionsView.as_view(), name="sessions"),
     path("enrol/", views.EnrolConfirmView.as_view(), name="enrol_confirm"),

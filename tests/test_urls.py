@@ -28,6 +28,7 @@ AGREED = {
     "signed_out": "/logout/done/",
     "account": "/account/",
     "totp": "/account/totp/",
+    "totp_remove": "/account/totp/remove/",
     "sessions": "/account/sessions/",
     "passkeys": "/account/passkeys/",
     "passkey_register_options": "/account/passkeys/options/",

@@ -28,7 +28,7 @@ from .recovery import RecoveryCodesView, RecoveryView
 from .report import ReportConfirmView, ReportView
 from .sign_in import LoginView, ResendView, WaitStatusView, WaitView
 from .step_up import ResumeView, StepUpView
-from .totp import TotpView
+from .totp import TotpRemoveView, TotpView
 
 __all__ = [
     "AccountView",
@@ -64,6 +64,7 @@ __all__ = [
     "SignalView",
     "SignedOutView",
     "StepUpView",
+    "TotpRemoveView",
     "TotpView",
     "WaitStatusView",
     "WaitView",

@@ -1,4 +1,4 @@
-"""The page of a person's authenticator app."""
+"""The pages of a person's authenticator app."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from .. import sessions
 from ..conf import settings
 from ..decorators import to_step_up
 from ..exceptions import ChangesStopped, InvalidCode, PasswordlessError, StepUpRequired
-from ..flows import totp
+from ..flows import enrolment, totp, ways_in
 from ..forms import AppCodeForm
-from ..models import Level
-from .base import STATUS, Action, PageView, see_other
+from ..models import Level, Totp
+from .base import STATUS, Action, PageView, is_recovered, see_other
 from .other_device import qr_code
 from .passkey import session_of
 
 NOTICES: Final = frozenset({"added", "removed"})
 
 
-class TotpView(PageView):
-    """GET tells whether an app is set up. POST changes that, by ``action``: ``begin`` (shows a key, once), ``confirm``
-    (``setup`` and ``code``), ``remove``."""
+class TotpPageView(PageView):
+    """A page about the authenticator app of who is signed in."""
 
     page = "totp"
     for_members = True
@@ -37,26 +36,34 @@ class TotpView(PageView):
         if "totp" not in settings.METHODS:
             raise Http404
 
+    def refuse(self, refusal: PasswordlessError) -> HttpResponseBase:
+        # Against these no confirmation of this session helps.
+        stopped = isinstance(refusal, ChangesStopped) or is_recovered(self.request)
+        if isinstance(refusal, StepUpRequired) and not stopped and not sessions.is_recent(self.request, Level.MULTI):
+            return to_step_up(self.request, Level.MULTI)
+        return super().refuse(refusal)
+
+    def actions_after(self, refusal: PasswordlessError) -> list[Action]:
+        return [Action(_("Back"), reverse("passwordless_auth:totp"), primary=True)]
+
+
+class TotpView(TotpPageView):
+    """GET tells whether an app is set up. POST changes that, by ``action``: ``begin`` (shows a key, once), ``confirm``
+    (``setup`` and ``code``), ``remove``."""
+
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         notice = request.GET.get("notice", "")
         return self._page(notice=notice if notice in NOTICES else "")
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         action = request.POST.get("action", "")
-        try:
-            if action == "begin":
-                return self._shown(totp.begin(session_of(request)), AppCodeForm())
-            if action == "confirm":
-                return self._confirm()
-            if action == "remove":
-                totp.remove(session_of(request), requester=self.requester)
-                return self._done("removed")
-        except ChangesStopped:
-            raise  # no confirmation of this session helps
-        except StepUpRequired:
-            if sessions.is_recent(request, Level.MULTI):
-                raise
-            return to_step_up(request, Level.MULTI)
+        if action == "begin":
+            return self._shown(totp.begin(session_of(request)), AppCodeForm())
+        if action == "confirm":
+            return self._confirm()
+        if action == "remove":
+            totp.remove(session_of(request), requester=self.requester)
+            return self._done("removed")
         return see_other(reverse("passwordless_auth:totp"))
 
     @method_decorator(sensitive_variables())
@@ -80,18 +87,13 @@ class TotpView(PageView):
                 return self._done("added")
         return self._shown(totp.setup_of(session, setup), form, status=STATUS[error_code], error_code=error_code)
 
-    def actions_after(self, refusal: PasswordlessError) -> list[Action]:
-        return [Action(_("Back"), reverse("passwordless_auth:totp"), primary=True)]
-
     def _done(self, notice: str) -> HttpResponseBase:
         return see_other(f"{reverse('passwordless_auth:totp')}?notice={notice}")
 
     def _page(self, **context: Any) -> HttpResponseBase:
         row = totp.current(self.member)
         return self.page_response(
-            app={"created_at": row.created_at, "last_used_at": row.last_used_at, "blocked_at": row.blocked_at}
-            if row
-            else None,
+            app=shown(row) if row else None,
             may_change=self._may_change(),
             **context,
         )
@@ -117,3 +119,22 @@ class TotpView(PageView):
             qr=qr_code(setup.uri),
             form=form,
         )
+
+
+class TotpRemoveView(TotpPageView):
+    """GET asks whether the app is to be removed. Whoever may not do that yet proves who they are first, and comes back
+    here."""
+
+    template_name = "passwordless_auth/totp_remove.html"
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        row = totp.current(self.member)
+        if row is None:
+            return see_other(reverse("passwordless_auth:totp"))
+        enrolment.require_may_change(session_of(request))
+        return self.page_response(app=shown(row), only_one=not ways_in.has_passkey(self.member))
+
+
+def shown(row: Totp) -> dict[str, Any]:
+    """An app as pages show it."""
+    return {"created_at": row.created_at, "last_used_at": row.last_used_at, "blocked_at": row.blocked_at}

@@ -427,7 +427,7 @@ def _with_app(stage):
     person.page.locator("button[value=begin]").click()
     person.code_field.fill(code_of(key_in(person)))
     person.page.keyboard.press("Enter")
-    expect(person.page.locator("button[value=remove]")).to_be_visible()
+    expect(person.page.locator("a[href$='/totp/remove/']")).to_be_visible()
     return person, ada
 
 
@@ -563,6 +563,14 @@ def totp_added(stage):
     person = totp_setup(stage)
     person.code_field.fill(code_of(key_in(person)))
     person.page.keyboard.press("Enter")
+    expect(person.page.locator("a[href$='/totp/remove/']")).to_be_visible()
+    return person
+
+
+@state("totp", german=True)
+def totp_remove(stage):
+    person = totp_added(stage)
+    person.page.locator("a[href$='/totp/remove/']").click()
     expect(person.page.locator("button[value=remove]")).to_be_visible()
     return person
 

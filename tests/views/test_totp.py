@@ -280,6 +280,8 @@ def test_it_can_be_removed_and_a_code_is_enough_again(
     signals.authenticator_removed.connect(hear)
     with django_capture_on_commit_callbacks(execute=True):
         page = visit(browser, "/account/totp/").press(browser, "Remove")
+        assert (page.name, has_totp()) == ("totp", True)
+        page = page.press(browser, "Remove it")
 
     assert "The app was removed." in page.words
     assert told == [(ada, app.pk)]
@@ -291,10 +293,23 @@ def test_it_can_be_removed_and_a_code_is_enough_again(
     assert first_step(other_browser) == "/account/"
 
 
-def test_removing_needs_a_recent_strong_proof_and_goes_on_by_itself_after_it(browser, ada, clock):
+def test_removing_needs_a_recent_strong_proof_and_leads_back_after_it(browser, ada, clock):
     key = with_app(browser)
     clock.shift(3600)
     page = visit(browser, "/account/totp/").press(browser, "Remove")
+    assert page.name == "step_up"
+    page = page.press(browser, "Confirm", code=code_of(key))
+    assert (page.name, has_totp()) == ("totp", True)
+
+    assert "The app was removed." in page.press(browser, "Remove it").words
+    assert not has_totp()
+
+
+def test_a_proof_that_grew_old_over_the_question_goes_on_by_itself_after_a_new_one(browser, ada, clock):
+    key = with_app(browser)
+    page = visit(browser, "/account/totp/remove/")
+    clock.shift(3600)
+    page = page.press(browser, "Remove it")
     assert (page.name, Totp.objects.count()) == ("step_up", 1)
     page = page.press(browser, "Confirm", code=code_of(key))
     assert page.name == "resume"
@@ -309,13 +324,31 @@ def test_the_last_way_in_is_not_removed(browser, clock, settings):
     boss = UserFactory(email=ADA, is_staff=True)
     app = add_totp(boss)
     sign_in_with_app(browser, app)
-    page = visit(browser, "/account/totp/").press(browser, "Remove")
+    page = visit(browser, "/account/totp/remove/").press(browser, "Remove it")
 
     assert (page.status, page.code) == (409, "last_way_in")
     assert (Totp.objects.count(), has_totp()) == (1, True)
     assert not Event.objects.filter(kind="totp_removed").exists()
     add_passkey(boss)
-    assert "The app was removed." in visit(browser, "/account/totp/").press(browser, "Remove").words
+    assert "The app was removed." in visit(browser, "/account/totp/remove/").press(browser, "Remove it").words
+
+
+def test_whoever_has_nothing_else_reads_what_removing_means(ada):
+    client = signed_in_client(ada, "multi")
+    assert "You have no passkey." in visit(client, "/account/totp/remove/").words
+    add_passkey(ada)
+    page = visit(client, "/account/totp/remove/")
+    assert "You have no passkey." not in page.words
+
+    page.press(client, "Keep it")
+    assert has_totp()
+
+
+@pytest.mark.parametrize("level", ["phr", "single"])
+def test_without_an_app_there_is_nothing_to_ask(ada, level):
+    client = signed_in_client(ada, level)
+
+    assert client.get("/account/totp/remove/").headers["Location"] == "/account/totp/"
 
 
 def test_removing_what_is_not_there_is_no_error(ada):
