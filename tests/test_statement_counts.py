@@ -1,4 +1,4 @@
-"""What each step costs the database: data statements, written down exactly, beside a thousand old rows of every kind.
+"""What each step costs the database: data statements, written down exactly, beside a hundred old rows of every kind.
 
 The promises are those of the design: start ≤ 6 (≤ 4 with limits in Redis), send ≤ 2, finish by code or link ≤ 7 (≤ 6),
 passkey options ≤ 2 (≤ 1), passkey sign-in ≤ 7, register ≤ 8, an authenticated request ≤ 2. BEGIN, COMMIT and savepoints are not counted.
@@ -36,7 +36,7 @@ from tests.passkeys import ORIGIN, answer, asked_to_register, asked_to_sign_in, 
 pytestmark = pytest.mark.django_db
 
 ADA = "ada@example.com"
-MANY = 1000
+MANY = 100
 #: MariaDB and MySQL can't return what they have counted: there counting is a second statement.
 MORE = int(connection.vendor == "mysql")
 

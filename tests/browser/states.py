@@ -267,23 +267,21 @@ def sessions_one(stage):
 def sessions_many(stage):
     ada = address()
     for agent in (FIREFOX, IPHONE, "curl/8.14"):
-        stage.person(user_agent=agent).signs_in(ada)
+        stage.person(user_agent=agent).comes_signed_in(ada)
         stage.site.forget_limits()
     return _opens_sessions(stage, ada)
 
 
 def _opens_sessions(stage, ada):
     person = stage.person()
-    person.signs_in(ada)
+    person.comes_signed_in(ada)
     person.opens("/account/sessions/")
     return person
 
 
 @state("step_up", german=True)
 def step_up(stage):
-    host = _signed_in(stage)
-    host.page.wait_for_timeout(2100)  # until the proof is stale
-    person = stage.guest_of(host, stage.strict)
+    person = _stale(stage, _signed_in(stage))
     person.opens("/members/recent/")
     return person
 
@@ -350,9 +348,7 @@ def recovery_codes_few(stage):
 
 @state("recovery_codes", german=True)
 def recovery_codes_after_a_stale_proof(stage):
-    person = recovery_codes_few(stage)
-    person.page.wait_for_timeout(2100)
-    person = stage.guest_of(person, stage.strict)
+    person = _stale(stage, recovery_codes_few(stage))
     person.opens("/account/recovery-codes/")
     return person
 
@@ -445,8 +441,7 @@ def step_up_with_everything(stage):
     host.opens("/account/passkeys/", "passkeys")
     host.page.locator("[data-passkey-add] button").click()
     expect(host.page.locator("li.pa-card")).to_be_visible()
-    host.page.wait_for_timeout(2100)
-    person = stage.guest_of(host, stage.strict)
+    person = _stale(stage, host)
     person.opens("/login/step-up/?level=multi&next=/members/")
     return person
 
@@ -473,7 +468,7 @@ def step_up_with_a_wrong_code(stage):
 def step_up_to_a_first_passkey(stage):
     """The account asks for a passkey, and may add it while its sign-in waits."""
     ada = address()
-    stage.person().signs_in(ada)
+    stage.person().comes_signed_in(ada)
     stage.site.sql(
         "UPDATE passwordless_auth_profile SET minimum_level = 'phr' WHERE user_id = (SELECT MAX(id) FROM auth_user)"
     )
@@ -510,9 +505,7 @@ def resume_of_what_was_too_much(stage):
 
 def _form_that_waits(stage, fields):
     """Who sent a form and has to confirm that it is them, and where it is kept."""
-    host = _signed_in(stage)
-    host.page.wait_for_timeout(2100)
-    person = stage.guest_of(host, stage.strict)
+    person = _stale(stage, _signed_in(stage))
     person.opens("/members/recent/", "step_up")
     send_form(person, "/members/recent/", fields)
     person.page.wait_for_url("**/login/step-up/*resume*")
@@ -978,8 +971,7 @@ def error_disabled(stage):
 def step_up_with_nothing_to_confirm_with(stage):
     person, ada = _ada(stage)
     stage.site.delete_identity(ada)
-    (key,) = (cookie["value"] for cookie in person.context.cookies() if cookie["name"] == "sessionid")
-    stage.site.age_session(key, 3600)
+    stage.site.age_session(person.session_key, 3600)
     person.opens("/login/step-up/?next=/members/recent/")
     return person
 
@@ -1066,16 +1058,20 @@ def _waiting(stage: Stage, *, name: str = "ada", domain: str = "example.com") ->
 
 
 def _ada(stage: Stage) -> tuple[Person, str]:
-    person, ada = _waiting(stage)
-    person.code_field.fill(stage.site.message(ada)["code"])
-    person.page.keyboard.press("Enter")
-    person.sees("account")
+    person, ada = stage.person(), address("ada")
+    person.comes_signed_in(ada)
     stage.site.forget_limits()
     return person, ada
 
 
 def _signed_in(stage: Stage) -> Person:
     return _ada(stage)[0]
+
+
+def _stale(stage: Stage, host: Person) -> Person:
+    """The same person at the strict site, where what they proved is by now too old."""
+    stage.site.age_session(host.session_key, 60)
+    return stage.guest_of(host, stage.strict)
 
 
 def _offered(stage: Stage) -> tuple[Person, VirtualAuthenticator]:
@@ -1092,7 +1088,9 @@ def _offered(stage: Stage) -> tuple[Person, VirtualAuthenticator]:
 
 
 def _with_a_passkey(stage: Stage) -> tuple[Person, VirtualAuthenticator]:
-    person, device = _offered(stage)
+    person = _signed_in(stage)
+    device = VirtualAuthenticator(person.page)
+    person.opens("/account/passkeys/offer/", "enrol")
     person.page.locator("[data-passkey-button]").click()
     person.sees("account")
     return person, device

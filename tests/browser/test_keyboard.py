@@ -261,7 +261,7 @@ def test_sessions_are_ended(typists):
     ada = address()
     here, there, third = typists(), typists(), typists()
     for typist in (there, third, here):
-        typist.signs_in(ada)
+        typist.comes_signed_in(ada)
         typist.site.forget_limits()
     here.opens("/account/sessions/", "sessions")
     here.tabs_to(here.page.get_by_role("listitem").nth(1).get_by_role("button", name="End"))
@@ -278,7 +278,7 @@ def test_sessions_are_ended(typists):
 
 def test_signing_out_is_confirmed_or_not(typist):
     ada = address()
-    typist.signs_in(ada)
+    typist.comes_signed_in(ada)
     typist.opens("/logout/", "logout_confirm")
     typist.follows("Stay signed in")
     typist.sees("account")
@@ -291,8 +291,8 @@ def test_signing_out_is_confirmed_or_not(typist):
 def test_a_stale_proof_is_renewed(site, strict_site, typists):
     ada = address()
     before = typists()
-    before.signs_in(ada)
-    before.page.wait_for_timeout(2100)
+    before.comes_signed_in(ada)
+    site.age_session(before.session_key, 60)
     site.forget_limits()
     typist = typists(strict_site, storage_state=before.context.storage_state())
     typist.opens("/login/step-up/?next=/members/", "step_up")

@@ -27,9 +27,9 @@ def asked_for(person: Person, to: str) -> dict[str, str]:
 def confirming(people, site, strict_site) -> dict[str, str]:
     ada = address()
     person = people()
-    person.signs_in(ada)
+    person.comes_signed_in(ada)
     site.forget_limits()
-    person.page.wait_for_timeout(2100)
+    site.age_session(person.session_key, 60)
     person = people(strict_site, storage_state=person.context.storage_state())
     person.opens("/login/step-up/", "step_up")
     person.presses("Send me the code")

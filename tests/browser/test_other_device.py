@@ -19,9 +19,7 @@ FIRST = "/account/passkeys/other-device/"
 
 def with_passkey(person, ada):
     """Sign up, add a passkey on this device, and sign in again with it. Returns the authenticator."""
-    person.asks(ada)
-    person.types_code(person.site.message(ada)["code"])
-    person.page.wait_for_url(lambda url: "/login/wait/" not in url)
+    person.comes_signed_in(ada)
     device = VirtualAuthenticator(person.page)
     person.opens("/account/passkeys/", "passkeys")
     person.presses("Add a passkey")

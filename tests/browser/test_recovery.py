@@ -82,7 +82,7 @@ def test_the_codes_are_downloaded_copied_and_printed_and_never_leave_the_browser
 def test_without_scripts_they_are_there_to_be_written_down(site, people):
     ada = address()
     person = people(java_script_enabled=False)
-    person.signs_in(ada)
+    person.comes_signed_in(ada)
     codes = make_codes(person)
 
     assert all(re.fullmatch(r"[A-Z2-7]{4}(-[A-Z2-7]{4}){3}", code) for code in codes)

@@ -51,7 +51,7 @@ def test_a_code_may_be_pasted_as_it_was_copied(site, person, typed):
 
 def test_a_code_of_letters_may_be_typed_in_small_ones(site, strict_site, people):
     ada = address()
-    people().signs_in(ada)
+    people().comes_signed_in(ada)
     site.forget_limits()
     person = people(strict_site)
     person.asks(ada)
@@ -221,9 +221,9 @@ def test_another_address_can_be_typed_after_all(site, person):
 def test_a_stale_proof_is_renewed_and_leads_back(strict_site, site, people):
     ada = address()
     before = people()
-    before.signs_in(ada)
+    before.comes_signed_in(ada)
+    site.age_session(before.session_key, 60)
     proved_at = before.session()["auth_time"]
-    before.page.wait_for_timeout(2100)
     site.forget_limits()
     person = people(strict_site, storage_state=before.context.storage_state())
     person.opens("/login/step-up/?next=/members/", "step_up")
@@ -240,9 +240,9 @@ def test_a_stale_proof_is_renewed_and_leads_back(strict_site, site, people):
 def test_signing_out_everywhere_reaches_the_other_browser(people):
     ada = address()
     here, there = people(), people()
-    here.signs_in(ada)
+    here.comes_signed_in(ada)
     here.site.forget_limits()
-    there.signs_in(ada)
+    there.comes_signed_in(ada)
     here.opens("/account/sessions/", "sessions")
     here.presses("Sign out everywhere")
     here.sees("signed_out")
@@ -256,9 +256,9 @@ def test_signing_out_everywhere_reaches_the_other_browser(people):
 def test_one_other_session_can_be_ended(people):
     ada = address()
     here, there = people(), people()
-    here.signs_in(ada)
+    here.comes_signed_in(ada)
     here.site.forget_limits()
-    there.signs_in(ada)
+    there.comes_signed_in(ada)
     here.opens("/account/sessions/", "sessions")
     card = here.page.get_by_role("listitem").filter(has_not_text="This browser")
     card.get_by_role("button", name="End").click()
@@ -270,7 +270,7 @@ def test_one_other_session_can_be_ended(people):
 
 def test_signing_out_by_a_link_asks_first(person):
     ada = address()
-    person.signs_in(ada)
+    person.comes_signed_in(ada)
     person.opens("/logout/", "logout_confirm")
     person.follows("Stay signed in")
     person.is_signed_in_as(ada)

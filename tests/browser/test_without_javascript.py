@@ -119,9 +119,9 @@ def test_the_address_can_be_changed(site, person):
 def test_sessions_are_listed_and_ended(people):
     ada = address()
     here, there = people(), people()
-    here.signs_in(ada)
+    here.comes_signed_in(ada)
     here.site.forget_limits()
-    there.signs_in(ada)
+    there.comes_signed_in(ada)
     here.opens("/account/", "account")
     here.follows("Everywhere you are signed in")
     here.sees("sessions")
@@ -137,7 +137,7 @@ def test_sessions_are_listed_and_ended(people):
 
 
 def test_a_person_signs_out(person):
-    person.signs_in(address())
+    person.comes_signed_in(address())
     person.opens("/account/", "account")
     person.presses("Sign out")
     person.sees("signed_out")
@@ -150,8 +150,8 @@ def test_a_person_signs_out(person):
 def test_a_stale_proof_is_renewed(site, strict_site, people):
     ada = address()
     before = people()
-    before.signs_in(ada)
-    before.page.wait_for_timeout(2100)
+    before.comes_signed_in(ada)
+    site.age_session(before.session_key, 60)
     site.forget_limits()
     person = people(strict_site, storage_state=before.context.storage_state())
     person.opens("/login/step-up/?next=/members/", "step_up")

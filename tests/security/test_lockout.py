@@ -59,6 +59,7 @@ class Attacker:
         return answer
 
 
+@pytest.mark.slow
 def test_a_week_of_attacks_does_not_keep_the_victims_own_browser_out(clock, small_budgets):
     """BF-09: she signs in by code and by link every day, while all budgets of strangers are spent."""
     ada = Browser(REMOTE_ADDR=HOME)

@@ -14,7 +14,7 @@ from passwordless_auth.testing.authenticator import Authenticator
 from tests.conftest import Browser
 from tests.passkeys import ORIGIN, answer, asked_to_register, asked_to_sign_in, send, sign_in, with_passkey
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=30),
@@ -108,32 +108,36 @@ def test_no_flipped_bit_signs_in_or_breaks(visitor, member, at, bit):
     assert not browser.who()["authenticated"]
 
 
+@pytest.fixture
+def member():
+    """Somebody who has just signed in, and may add a first passkey."""
+    member = Browser()
+    member.sign_in()
+    return member
+
+
 @many
 @given(path=MEMBERS, value=ANY_JSON | TEXT)
-def test_no_change_of_a_registration_adds_a_passkey_or_breaks(path, value):
-    browser = Browser()
-    browser.sign_in()
-    right = Authenticator().create(asked_to_register(browser), origin=ORIGIN)
+def test_no_change_of_a_registration_adds_a_passkey_or_breaks(member, path, value):
+    right = Authenticator().create(asked_to_register(member), origin=ORIGIN)
     wrong = changed(right, path, value)
     if path[-1] in {"authenticatorData", "signature", "userHandle"} or wrong == right:
         return  # members of an assertion, or (the copy of the authenticator data) one that nobody reads
 
-    refused(send(browser, "/account/passkeys/register/", wrong))
+    refused(send(member, "/account/passkeys/register/", wrong))
 
     assert not Passkey.objects.exists()
 
 
 @many
 @given(at=st.floats(0, 1), bit=st.integers(0, 7))
-def test_no_flipped_bit_of_an_attestation_breaks(at, bit):
+def test_no_flipped_bit_of_an_attestation_breaks(member, at, bit):
     """Without a signature over it (attestation "none") some changes are other passkeys, and none is an error of ours."""
     Passkey.objects.all().delete()
-    browser = Browser()
-    browser.sign_in()
-    right = Authenticator().create(asked_to_register(browser), origin=ORIGIN)
+    right = Authenticator().create(asked_to_register(member), origin=ORIGIN)
     raw = bytearray(base64.urlsafe_b64decode(right["response"]["attestationObject"] + "=="))
     raw[int(at * (len(raw) - 1))] ^= 1 << bit
 
     wrong = changed(right, ("response", "attestationObject"), base64.urlsafe_b64encode(raw).decode())
 
-    assert send(browser, "/account/passkeys/register/", wrong).status_code < 500
+    assert send(member, "/account/passkeys/register/", wrong).status_code < 500
