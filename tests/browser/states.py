@@ -522,7 +522,7 @@ def send_form(person, path, fields):
             form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
           }
           document.body.append(form);
-          form.submit();
+          HTMLFormElement.prototype.submit.call(form);
         }""",
         [path, fields],
     )
