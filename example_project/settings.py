@@ -10,6 +10,7 @@ them the example runs on your machine, with a SQLite file and mail to the consol
     CACHE_URL       redis://host:port/number           memory of each process
     INBOX           1: keep messages and show them     0 (``manage.py demo``: 1)
     EMAIL_HOST      a mail server; and EMAIL_PORT …    the console
+    TWILIO_…        who sends text messages            the console
     PASSWORDLESS_AUTH_…                                see below
 """
 
@@ -263,6 +264,29 @@ else:
     }.items():
         if option in MAIL.get("OPTIONS", {}):
             globals()[f"EMAIL_{name}"] = MAIL["OPTIONS"][option]
+
+# -- Text messages: for PASSWORDLESS_AUTH_SMS_COUNTRIES. Twilio needs: pip install passwordless-auth[twilio]
+
+if INBOX:
+    SMS = {"BACKEND": "example_project.inbox.sms.SmsChannel"}
+    # Nothing leaves this machine, so nothing costs: every number may try.
+    PASSWORDLESS_AUTH_SMS_COUNTRIES = env("PASSWORDLESS_AUTH_SMS_COUNTRIES", ["AT", "CH", "DE", "FR", "GB", "US"])
+elif env("TWILIO_ACCOUNT_SID", ""):
+    SMS = {
+        "BACKEND": "passwordless_auth.channels.twilio.TwilioChannel",
+        "OPTIONS": {
+            "account_sid": env("TWILIO_ACCOUNT_SID", ""),
+            "auth_token": env("TWILIO_AUTH_TOKEN", ""),
+            "sender": env("TWILIO_SENDER", ""),
+        },
+    }
+else:
+    SMS = {"BACKEND": "passwordless_auth.channels.console.ConsoleChannel"}
+
+PASSWORDLESS_AUTH_CHANNELS = {
+    "email": {"BACKEND": "passwordless_auth.channels.email.EmailChannel"},
+    "sms": SMS,
+}
 
 # -- Tasks: for PASSWORDLESS_AUTH_SENDER=tasks. Django's own backend sends within the request; name a queue instead.
 

@@ -9,18 +9,44 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from . import derivation
-from .exceptions import InvalidAppCode, InvalidCode, InvalidIdentifier
-from .identifiers import MAX_LENGTH, Identifier, accept, is_country
+from .conf import settings
+from .exceptions import CountryNeeded, InvalidAppCode, InvalidCode, InvalidIdentifier
+from .identifiers import MAX_LENGTH, Identifier, accept, calling_code, home_country, is_country
 from .models.totp import DIGITS
 
 
 class IdentifierForm(forms.Form):
-    """One field, ``identifier``: cleans to an :class:`~passwordless_auth.identifiers.Identifier`. ``country`` is asked
-    for where a phone number was typed without its country code; ``country_needed`` then says so."""
+    """One field, ``identifier``: cleans to an :class:`~passwordless_auth.identifiers.Identifier`. With SMS on, there is
+    ``country`` beside it, for a phone number that was typed without its country code.
+
+    ``country_missing``: it was, and nobody can tell the country.
+    """
 
     # Before the field that needs it: fields are cleaned in this order.
     country = forms.CharField(label=_("Country"), max_length=2, required=False)
     identifier = forms.CharField(label=_("E-mail address"), max_length=MAX_LENGTH)
+
+    country_missing = False
+
+    @property
+    def takes_phone(self) -> bool:
+        return bool(settings.SMS_COUNTRIES)
+
+    @property
+    def countries(self) -> list[tuple[str, int]]:
+        """The countries to choose from, with their calling codes."""
+        return [(code, calling_code(code)) for code in sorted(settings.SMS_COUNTRIES)]
+
+    @property
+    def preselected(self) -> str:
+        """The country that was chosen, else that of the person's language; "" where neither is one of ours."""
+        chosen = str(self.data.get("country", "")) if self.is_bound else ""
+        return chosen if chosen in settings.SMS_COUNTRIES else home_country(get_language() or "")
+
+    @property
+    def asks_country(self) -> bool:
+        """Whether the page shows the question: the number needs it, or it was answered and something else is wrong."""
+        return self.country_missing or bool(self.is_bound and self.data.get("country"))
 
     def clean_country(self) -> str:
         country: str = self.cleaned_data["country"].upper()
@@ -31,6 +57,7 @@ class IdentifierForm(forms.Form):
         try:
             return accept(self.cleaned_data["identifier"], country=country, language=get_language() or "")
         except InvalidIdentifier as refusal:
+            self.country_missing = isinstance(refusal, CountryNeeded)
             raise forms.ValidationError(refusal.detail, code=refusal.code) from refusal
 
 

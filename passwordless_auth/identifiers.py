@@ -211,9 +211,14 @@ def home_country(language: str = "") -> str:
     served = settings.SMS_COUNTRIES
     if len(served) == 1:
         return served[0]
-    tag = language.lower().replace("_", "-")
-    country = tag.rpartition("-")[2].upper() if "-" in tag else _COUNTRY_OF_LANGUAGE.get(tag, "")
+    country = country_of_language(language)
     return country if country in served else ""
+
+
+def country_of_language(language: str) -> str:
+    """Where a language is read: "AT" for ``de-at``, "DE" for ``de``, "" for one that is at home in many countries."""
+    tag = language.lower().replace("_", "-")
+    return tag.rpartition("-")[2].upper() if "-" in tag else _COUNTRY_OF_LANGUAGE.get(tag, "")
 
 
 def calling_code(country: str) -> int:

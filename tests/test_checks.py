@@ -170,8 +170,14 @@ WRONG = {
     "W117": [{"LEVEL_LIFETIME": 86401}],
     "W114": [{"SESSION_COOKIE_DOMAIN": ".example.com"}],
     "W119": [
-        {"CHANNELS": {**EMAIL, "sms": {"BACKEND": "passwordless_auth.channels.console.ConsoleChannel"}}},
-        {"CHANNELS": {**EMAIL, "sms": {"BACKEND": "passwordless_auth.channels.memory.MemoryChannel"}}},
+        {
+            "SMS_COUNTRIES": ["DE"],
+            "CHANNELS": {**EMAIL, "sms": {"BACKEND": "passwordless_auth.channels.console.ConsoleChannel"}},
+        },
+        {
+            "SMS_COUNTRIES": ["DE"],
+            "CHANNELS": {**EMAIL, "sms": {"BACKEND": "passwordless_auth.channels.memory.MemoryChannel"}},
+        },
     ],
     "W118": [{"LEVEL_FOR_STAFF": "multi"}, {"LEVEL_FOR_STAFF": "phr"}],
 }
@@ -201,6 +207,7 @@ ALSO_RIGHT = [
     {"CODE_ALPHABET": "letters", "CODE_LENGTH": 5},
     {"LIMIT_FAILURES_PER_ACCOUNT": "100/d"},
     {"SMS_COUNTRIES": ["DE", "AT", "CH"], "CHANNELS": SMS},
+    {"CHANNELS": {**EMAIL, "sms": {"BACKEND": "passwordless_auth.channels.console.ConsoleChannel"}}},
     {"SESSION_ENGINE": "django.contrib.sessions.backends.file"},
     {"SESSION_ENGINE": "django.contrib.sessions.backends.cached_db"},
     {"SESSION_ENGINE": "tests.test_checks.own_sessions"},

@@ -15,13 +15,15 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """The messages of one address, in whatever case it is written."""
         return self.filter(recipient__iexact=address)
 
-    def keep(self, recipients: Iterable[str], *, channel: str, subject: str, text: str, html: str) -> None:
-        """Add one message, a row for each recipient, and let the oldest go."""
+    def keep(
+        self, recipients: Iterable[str], *, channel: str, subject: str, text: str, html: str, code: str = ""
+    ) -> None:
+        """Add one message, a row for each recipient, and let the oldest go. ``code``: where the channel knows it."""
         content = {
             "subject": subject[:255],
             "text": text,
             "html": html,
-            "code": contents.code_in(text, html) or "",
+            "code": code or contents.code_in(text, html) or "",
             "link": contents.link_in(text, html) or "",
         }
         self.bulk_create(self.model(channel=channel, recipient=recipient, **content) for recipient in recipients)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import ClassVar, Literal
+from typing import Literal
 
 #: What a message is written for.
 Medium = Literal["email", "sms", "voice"]
@@ -57,7 +57,7 @@ class Channel(ABC):
     """
 
     #: Which text a message is given: ``messages/<kind>.txt`` with subject and HTML, ``.sms.txt`` or ``.voice.txt``.
-    medium: ClassVar[Medium] = "email"
+    medium: Medium = "email"
 
     @abstractmethod
     def send(self, message: Message) -> Receipt:

@@ -16,7 +16,7 @@ from ..models import Counter
 from ..models.counter import Window
 from ..models.event import record
 from . import channel
-from .base import Channel, Message, Receipt, Rejected, Retryable
+from .base import Channel, Medium, Message, Receipt, Rejected, Retryable
 
 logger = logging.getLogger("passwordless_auth")
 
@@ -56,6 +56,11 @@ class FailoverChannel(Channel):
                 raise ImproperlyConfigured(
                     f"FailoverChannel can't use {alias!r}: it is not there, or of the same kind."
                 )
+
+    @property
+    def medium(self) -> Medium:  # type: ignore[override]
+        """What its channels take. A message is written once, for whichever of them sends it: so they take the same."""
+        return channel(self.channels[0]).medium
 
     @sensitive_variables("message")
     def send(self, message: Message) -> Receipt:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
 from .base import Channel, Medium
 
@@ -64,4 +64,4 @@ def with_code(text: str, *, host: str, code: str) -> str:
 class SmsChannel(Channel):
     """Base of what takes text messages to phones."""
 
-    medium: ClassVar[Medium] = "sms"
+    medium: Medium = "sms"

@@ -149,7 +149,7 @@ class LinkConfirmView(LinkPageView):
 
     def _page_here(self, challenge: Challenge) -> HttpResponseBase:
         return self.page_response(
-            address=challenge.canonical,
+            address=challenge.identifier.display,
             challenge_id=challenge.public_id,
             auto_submit=challenge.asked_by(self.requester),
             purpose=challenge.purpose,

@@ -43,6 +43,11 @@ def address(name: str = "person", domain: str = "example.com") -> str:
     return f"{name}-{next(_numbers)}@{domain}"
 
 
+def number() -> str:
+    """A mobile phone number that nobody has used before."""
+    return f"+4915123{next(_numbers):06}"
+
+
 class Site:
     def __init__(self, folder: Path, *, database: Path | None = None, **environment: str) -> None:
         with socket.socket() as probe:

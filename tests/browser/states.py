@@ -11,7 +11,7 @@ from tests.totp import code_of
 
 from .authenticators import VirtualAuthenticator
 from .people import Person, another_code
-from .site import Site, address
+from .site import Site, address, number
 
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
 IPHONE = (
@@ -93,6 +93,26 @@ def login_with_an_error(stage):
     return person
 
 
+@state("login", "invalid_identifier", german=True)
+def login_country_asked_for(stage):
+    """A number of a country that is not the language's, dialled as at home."""
+    person = stage.person()
+    person.opens("/login/")
+    person.page.locator("#identifier").fill("079 123 45 67" if not stage.german else "0664 1234567")
+    person.page.locator("#country").evaluate("select => { select.disabled = true; select.parentElement.hidden = true }")
+    person.page.keyboard.press("Enter")
+    return person
+
+
+@state("login")
+def login_number_typed(stage):
+    person = stage.person()
+    person.opens("/login/")
+    person.page.locator("#identifier").press_sequentially("0151 2345")
+    expect(person.page.locator("#country")).to_be_visible()
+    return person
+
+
 @state("login")
 def login_signed_in(stage):
     person = _signed_in(stage)
@@ -106,6 +126,16 @@ def login_signed_in(stage):
 @state("wait", german=True)
 def wait_handed_over(stage):
     person, _ada = _waiting(stage)
+    return person
+
+
+@state("wait", german=True)
+def wait_for_a_text_message(stage):
+    person = stage.person()
+    ada = number()
+    person.asks(ada)
+    stage.site.message(ada)
+    person.page.reload()
     return person
 
 

@@ -50,7 +50,7 @@ class Command(Runserver):
     def on_bind(self, server_port):
         pages = {
             "/": "",
-            "/login/": "sign in as ada@example.com, or with any address that you make up",
+            "/login/": "sign in as ada@example.com, or with any address or mobile number that you make up",
             "/inbox/": "read the messages that it sends" if settings.INBOX else None,
             "/admin/": "for admin@example.com",
         }

@@ -1,0 +1,82 @@
+"""A server that speaks Twilio's API, as its documentation has it: Messages and Calls, and what goes wrong there."""
+
+import base64
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+ACCOUNT, TOKEN = "AC" + "a" * 32, "the-token-of-the-tests"
+
+
+class TwilioServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.asked = []
+        self.answer = None  # (status, body): instead of accepting
+        self.hangs = 0.0
+        self.drops = False
+        self.over = threading.Event()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        fields = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        path = urlsplit(self.path).path
+        self.server.asked.append((path, {name: value[0] for name, value in fields.items()}, dict(self.headers)))
+        if self.server.drops:
+            self.close_connection = True
+            return None
+        if self.server.hangs:
+            self.server.over.wait(self.server.hangs)
+            self.close_connection = True
+            return None
+        expected = base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
+        if self.headers["Authorization"] != f"Basic {expected}":
+            return self._say(401, error(20003, "Authenticate", 401))
+        if self.server.answer:
+            return self._say(*self.server.answer)
+        kind = {"Messages.json": "SM", "Calls.json": "CA"}[path.rpartition("/")[2]]
+        sid = kind + f"{len(self.server.asked):032x}"
+        return self._say(201, {"sid": sid, "status": "queued", "price": None, "price_unit": "USD"})
+
+    def _say(self, status, body):
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(raw)))
+        if status in {301, 302, 307}:
+            self.send_header("Location", f"{self.server.url}/elsewhere/Messages.json")
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *arguments):
+        pass
+
+
+def error(code, message, status):
+    return {
+        "code": code,
+        "message": message,
+        "more_info": f"https://www.twilio.com/docs/errors/{code}",
+        "status": status,
+    }
+
+
+@contextmanager
+def running(*, answer=None, hangs=0.0, drops=False):
+    server = TwilioServer()
+    server.answer, server.hangs, server.drops = answer, hangs, drops
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.over.set()
+        server.shutdown()
+        server.server_close()
