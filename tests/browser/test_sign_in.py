@@ -162,8 +162,7 @@ def test_this_was_not_me_ends_the_sign_in_of_the_one_who_asked(site, people):
     reading.presses("This wasn’t me")
 
     reading.sees("denied")
-    asking.opens("/login/wait/")
-    asking.sees("error", "superseded")
+    asking.sees("error", "superseded")  # its page finds out by itself
     asking.page.goto(message["link"])
     asking.sees("error", "superseded")
     asking.is_signed_out()
