@@ -36,6 +36,7 @@ from tests.passkeys import ORIGIN, answer, asked_to_register, asked_to_sign_in, 
 pytestmark = pytest.mark.django_db
 
 ADA = "ada@example.com"
+PHONE = "+4915123456789"
 MANY = 100
 #: MariaDB and MySQL can't return what they have counted: there counting is a second statement.
 MORE = int(connection.vendor == "mysql")
@@ -173,6 +174,28 @@ def test_start(browser, store):
         with statements({"database": 6 + MORE, "redis": 4}[store]):
             response = browser.start(address)
         assert response.status_code == 303
+
+
+@in_both_stores
+@pytest.mark.usefixtures("old_rows")
+def test_start_and_finish_by_phone(browser, store, sms, clock):
+    """What they cost by e-mail, for a known number and an unknown one."""
+    ready(browser)
+    by_phone, by_code = ({"database": n, "redis": r}[store] for n, r in ((6 + MORE, 4), (7 + MORE, 6)))
+
+    with statements(by_phone):
+        browser.start(PHONE)
+    browser.submit("/login/wait/", {"code": outbox.last_code(PHONE)})
+    browser.submit("/logout/")
+    ready(browser)
+    clock.shift(3600)
+    with statements(by_phone):
+        browser.start(PHONE)
+    code = outbox.last_code(PHONE)
+    with statements(by_code):
+        response = browser.submit("/login/wait/", {"code": code})
+    assert response.status_code == 303
+    assert browser.who()["authenticated"]
 
 
 @in_both_stores

@@ -30,7 +30,7 @@ class AccountView(PageView):
         return self.page_response(
             display=display_name(request.user),
             identities=[
-                {"address": row.canonical, "is_primary": row.is_primary, "proven": row.proven_at is not None}
+                {"address": row.identifier.display, "is_primary": row.is_primary, "proven": row.proven_at is not None}
                 for row in identities
             ],
             sign_in=sign_in.summary() if sign_in else None,

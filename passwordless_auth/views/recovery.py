@@ -142,7 +142,7 @@ class RecoveryCodesView(PageView):
             few=kept.left <= recovery.FEW,
             made_at=kept.made_at,
             identities=[
-                {"public_id": row.public_id, "address": row.canonical, "for_recovery": row.for_recovery}
+                {"public_id": row.public_id, "address": row.identifier.display, "for_recovery": row.for_recovery}
                 for row in identities
             ],
             recovers_by_address=recovery.recovers_by_address(self.member),

@@ -33,7 +33,7 @@ def test_the_account_page_says_who_is_signed_in_and_how(browser, clock):
     assert "You are signed in as ada@example.com." in page.words
     assert "Main address" in page.words
     assert "Confirmed" in page.words
-    assert "Code from an e-mail" in page.words
+    assert "Code from a message" in page.words
     assert "May 1, 2026, noon UTC" in page.words
     assert page.links["Everywhere you are signed in"] == "/account/sessions/"
 
