@@ -51,16 +51,17 @@ class FailoverChannel(Channel):
         self.routes = routes or {}
         if not channels or not all(self.routes.values()):
             raise ImproperlyConfigured("FailoverChannel needs at least one channel, and one for each route.")
-        for alias in {*channels, *(each for order in self.routes.values() for each in order)}:
+        aliases = {*channels, *(each for order in self.routes.values() for each in order)}
+        for alias in aliases:
             if settings.CHANNELS.get(alias, {}).get("BACKEND", _OWN) == _OWN:
                 raise ImproperlyConfigured(
                     f"FailoverChannel can't use {alias!r}: it is not there, or of the same kind."
                 )
 
-    @property
-    def medium(self) -> Medium:  # type: ignore[override]
-        """What its channels take. A message is written once, for whichever of them sends it: so they take the same."""
-        return channel(self.channels[0]).medium
+        media: set[Medium] = {channel(alias).medium for alias in aliases}
+        if len(media) > 1:
+            raise ImproperlyConfigured("FailoverChannel writes a message once: its channels must take the same medium.")
+        (self.medium,) = media
 
     @sensitive_variables("message")
     def send(self, message: Message) -> Receipt:

@@ -1,6 +1,7 @@
 """Text messages: how long they are, what phones read in them, and where they can go without a provider."""
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.utils import translation
 
 from passwordless_auth.channels import Message, channel
@@ -146,6 +147,20 @@ def test_a_failover_of_text_messages_writes_text_messages(settings):
     }
 
     assert channel("sms").medium == "sms"
+
+
+def test_a_failover_does_not_mix_what_is_written_differently(settings):
+    settings.PASSWORDLESS_AUTH_CHANNELS = {
+        "mail": {"BACKEND": "passwordless_auth.channels.email.EmailChannel"},
+        "one": {"BACKEND": "passwordless_auth.channels.memory.MemoryChannel"},
+        "sms": {
+            "BACKEND": "passwordless_auth.channels.failover.FailoverChannel",
+            "OPTIONS": {"channels": ["one", "mail"]},
+        },
+    }
+
+    with pytest.raises(ImproperlyConfigured, match="same medium"):
+        channel("sms")
 
 
 def test_the_language_is_that_of_who_asked(browser, sms):

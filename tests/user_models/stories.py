@@ -38,6 +38,12 @@ def told(command, *arguments, **options):
     return out.getvalue()
 
 
+WITH_SMS = {
+    "email": {"BACKEND": "passwordless_auth.channels.email.EmailChannel"},
+    "sms": {"BACKEND": "passwordless_auth.channels.memory.MemoryChannel"},
+}
+
+
 @override_settings(PASSWORDLESS_AUTH_LIMIT_SENDS_PER_ADDRESS="", PASSWORDLESS_AUTH_LIMIT_SENDS_PER_KNOWN_BROWSER="")
 class AnyUserModel(TestCase):
     def sign_in(self, address=ADA, client=None, next_url=""):
@@ -66,6 +72,20 @@ class AnyUserModel(TestCase):
         assert self.client.post("/login/link/", named)["Location"] == "/account/"
         assert Person.objects.get() == person
         assert SignIn.objects.live().get().user == person
+
+    @override_settings(PASSWORDLESS_AUTH_SMS_COUNTRIES=["DE"], PASSWORDLESS_AUTH_CHANNELS=WITH_SMS)
+    def test_people_sign_up_by_phone_where_a_user_needs_no_address(self):
+        """Two of them: where the address is unique, two empty ones would be one too many."""
+        for number in ("+4915123456789", "+4915123456788"):
+            client = self.client_class()
+            assert client.post("/login/", {"identifier": number}).status_code == 303
+            if Person.USERNAME_FIELD == EMAIL:
+                assert "no account" in outbox.last_message(number).text
+                assert not Person.objects.exists()
+                continue
+            client.post("/login/wait/", {"code": outbox.last_code(number)})
+            assert self.who(client)["authenticated"]
+            assert Identity.objects.get(canonical=number).user.get_username() != number
 
     def test_names_are_unique_and_not_the_address(self):
         for number in range(4):
