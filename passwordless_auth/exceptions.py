@@ -214,6 +214,30 @@ class CredentialBlocked(PasswordlessError):
     detail = _("This passkey is blocked. Sign in another way to unblock it.")
 
 
+class NotYourSession(WrongBrowser):
+    """An address is added in the session that asked for it, and in no other."""
+
+    detail = _("You have signed out, or in again, since you asked for this message. Please add the address once more.")
+
+
+class IdentityTaken(PasswordlessError):
+    """The address is proven, but belongs to another account, which can't be linked; told only after the proof."""
+
+    code = "identity_taken"
+    detail = _(
+        "This address belongs to another account here, which cannot be linked to yours from this side: it may ask for "
+        "more than a message to this address, or be stopped. Sign in to that account, and add an address of this one "
+        "there."
+    )
+
+
+class PrimaryIdentity(PasswordlessError):
+    """The main address is not removed before another one has taken its place."""
+
+    code = "primary_identity"
+    detail = _("This is your main address. Make another one your main address first.")
+
+
 class LastWayIn(PasswordlessError):
     code = "last_way_in"
     detail = _("This is the last way into your account. Add another one first.")

@@ -24,7 +24,7 @@ from .methods import METHODS
 from .models import Challenge, Delivery
 
 #: Kinds of messages that answer an unknown or unusable address: they open nothing.
-WITHOUT_SECRET = frozenset({"no_account", "no_recovery", "disabled"})
+WITHOUT_SECRET = frozenset({"no_account", "no_recovery", "no_sign_in", "disabled"})
 
 
 class Unprintable(str):

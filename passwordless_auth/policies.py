@@ -11,7 +11,7 @@ from django.utils.module_loading import import_string
 
 from .conf import settings
 from .identifiers import Identifier
-from .models import Level, Profile, Proof, SignIn
+from .models import Identity, Level, Profile, Proof, SignIn
 from .requester import Requester
 
 
@@ -52,6 +52,15 @@ class Policy:
         the Rules say otherwise: the phone offers to type it, and a link would open in another browser."""
         code_only = identifier.kind == "phone" and "one_time_code" in rules.methods and not rules.links_by_sms
         return [name for name in rules.methods if not (code_only and name == "magic_link")]
+
+    def may_link(self, user: Any, identity: Identity, sign_in: SignIn | None) -> bool:
+        """Whether the account of ``identity``, which this person has just proven to be theirs, too, may become a part
+        of ``user``'s. ``sign_in``: their session, ``None`` for one that other code made.
+
+        Asked after the rules that no Policy can lift: see ``flows.linking``. SECURITY: staff is left out, since what
+        a member of staff may do must not depend on a mailbox alone.
+        """
+        return not any(getattr(identity.user, right, False) for right in ("is_staff", "is_superuser"))
 
     def next_step(self, user: Any, sign_in: SignIn, rules: Rules) -> NextStep | None:
         """What is still due before this sign-in is complete; ``None`` when nothing is."""

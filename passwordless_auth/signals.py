@@ -18,6 +18,10 @@ signed_out = Signal()
 identity_added = Signal()
 #: An Identity was taken from a user. Arguments: ``user``, ``identity``.
 identity_removed = Signal()
+#: One account became a part of another. Arguments: ``user`` (who stays), ``other`` (who signs in no more).
+accounts_linked = Signal()
+#: It is an account of its own again. Arguments: ``user``, ``other``.
+accounts_unlinked = Signal()
 #: A passkey or an authenticator app was added. Arguments: ``user``, ``authenticator`` (a Passkey or a Totp).
 authenticator_added = Signal()
 #: One was removed. Arguments: ``user``, ``authenticator`` (its row is gone; ``pk`` is what it was).

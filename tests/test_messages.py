@@ -186,7 +186,8 @@ def test_an_address_that_may_not_sign_in_is_told_so(browser):
     Identity.objects.update(for_sign_in=False)
     browser.start()
 
-    assert Delivery.objects.get().kind == "disabled"
+    assert Delivery.objects.get().kind == "no_sign_in"
+    assert outbox.last_message(ADA).subject == "This address does not sign in to Testserver"
 
 
 def test_a_step_up_says_what_it_is_for_and_where_to_end_what_one_does_not_know(browser, clock):

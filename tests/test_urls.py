@@ -29,6 +29,8 @@ AGREED = {
     "account": "/account/",
     "totp": "/account/totp/",
     "totp_remove": "/account/totp/remove/",
+    "identities": "/account/identities/",
+    "identity_change": "/account/identities/change/",
     "sessions": "/account/sessions/",
     "passkeys": "/account/passkeys/",
     "passkey_register_options": "/account/passkeys/options/",

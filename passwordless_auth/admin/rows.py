@@ -244,8 +244,12 @@ class IdentityAdmin(ReadOnlyAdmin):
         "masked",
         "is_primary",
         "for_sign_in",
+        "for_recovery",
+        "for_notices",
         "origin",
         "proven_at",
+        "linked_from",
+        "restored_at",
         "created_at",
     )
 

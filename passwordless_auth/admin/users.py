@@ -50,6 +50,7 @@ class TotpInline(ReadOnlyInline):
 
 class IdentityInline(ReadOnlyInline):
     model = Identity
+    fk_name = "user"
     fields = readonly_fields = ("kind", "is_primary", "for_sign_in", "for_recovery", "origin", "proven_at")
 
 

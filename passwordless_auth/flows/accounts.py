@@ -81,8 +81,8 @@ def admit(challenge: Challenge, *, requester: Requester, now: datetime) -> Admit
     if not identity.user.is_active or not identity.for_sign_in:
         raise Disabled
     # A link that an administrator hands out lets its holder in; that they read this mailbox it does not prove.
-    if challenge.proves_address and identity.proven_at is None and Identity.objects.prove(identity, now=now):
-        _first_proof(identity, requester=requester, now=now)
+    if challenge.proves_address:
+        prove(identity, requester=requester, now=now)
     return Admitted(user=identity.user, identity=identity, created=False)
 
 
@@ -114,12 +114,13 @@ def _sign_up(challenge: Challenge, *, requester: Requester, now: datetime) -> Ad
 def may_sign_up(identifier: Identifier, requester: Requester) -> bool:
     """Whether the first sign-in with an unknown address makes an account. By phone only where the host's user model
     takes any number of users without an e-mail address."""
-    if identifier.kind == "phone" and not _can_lack_email():
+    if identifier.kind == "phone" and not can_lack_email():
         return False
     return policies.current().may_sign_up(identifier, requester)
 
 
-def _can_lack_email() -> bool:
+def can_lack_email() -> bool:
+    """Whether the host's user model takes any number of users without an e-mail address."""
     name = email_field()
     if name is None:
         return True
@@ -195,18 +196,35 @@ def _names(email: str, identifier: Identifier) -> bool:
         return False
 
 
-def attach(user: Any, identifier: Identifier, *, origin: Identity.Origin, proven_at: datetime | None) -> Identity:
-    """Make the primary Identity, of its kind, of a user who has none."""
+def attach(
+    user: Any,
+    identifier: Identifier,
+    *,
+    origin: Identity.Origin,
+    proven_at: datetime | None,
+    is_primary: bool = True,
+    **more: Any,
+) -> Identity:
+    """Make an Identity: by default the primary one, of a user who has none of its kind. May raise ``IntegrityError``:
+    the address has one."""
     identity = Identity.objects.create(
         user=user,
         kind=identifier.kind,
         canonical=identifier.canonical,
-        is_primary=True,
+        is_primary=is_primary,
         origin=origin,
         proven_at=proven_at,
+        **more,
     )
-    _tell(signals.identity_added, user, identity)
+    tell(signals.identity_added, user, identity)
     return identity
+
+
+def prove(identity: Identity, *, requester: Requester, now: datetime) -> None:
+    """Somebody has just read what was sent to this address. Whoever does that first is its owner."""
+    # The row in memory stays as it was read: who is rolled back by a deadlock begins anew with it.
+    if identity.proven_at is None and Identity.objects.prove(identity, now=now):
+        _first_proof(identity, requester=requester, now=now)
 
 
 def _first_proof(identity: Identity, *, requester: Requester, now: datetime) -> None:
@@ -326,11 +344,67 @@ def _follow_email(user: Any, email: str) -> None:
 
 
 def _detach(identity: Identity) -> None:
-    user = identity.user
+    """Take the primary address away, which the host has changed. Notices that went to it undo nothing any more."""
     Challenge.objects.filter(kind=identity.kind, canonical=identity.canonical).cancel(now=timezone.now())
-    KnownBrowser.objects.filter(user=user).delete()  # they were known for this address
+    KnownBrowser.objects.filter(user=identity.user).delete()  # they were known for this address
+    detach(identity)
+
+
+def detach(identity: Identity) -> None:
+    """Delete an Identity. What is on its way to the address has to be cancelled before."""
+    user, pk = identity.user, identity.pk
     identity.delete()
-    _tell(signals.identity_removed, user, identity)
+    identity.pk = pk  # for receivers, who may want to find what they keep about it
+    tell(signals.identity_removed, user, identity)
+
+
+def make_primary(identity: Identity) -> None:
+    """Let this be the address of its kind that the account goes by; ``user.email`` follows. To be called inside the
+    transaction of the change. May raise ``IntegrityError``: the host wants that field to be unique, and another user
+    has this address there."""
+    same_kind = Identity.objects.filter(user=identity.user, kind=identity.kind)
+    same_kind.exclude(pk=identity.pk).filter(is_primary=True).update(is_primary=False)
+    same_kind.filter(pk=identity.pk).update(is_primary=True)
+    identity.is_primary = True
+    if identity.kind == "email":
+        write_email(identity.user, identity.canonical)
+
+
+def keep_primary(user: Any, *, kind: str) -> None:
+    """After addresses of this kind were taken away: the oldest of the others is the primary one, if none is."""
+    rows = Identity.objects.filter(user=user, kind=kind)
+    if rows.filter(is_primary=True).exists():
+        return
+    row = rows.exclude(proven_at=None).order_by("created_at", "pk").first()
+    if row is not None:
+        row.user = user
+        make_primary(row)
+    elif kind == "email":
+        write_email(user, "")
+
+
+def write_email(user: Any, email: str) -> None:
+    """``user.email`` says what we know already: the receiver that follows it stands back. Where everybody has to have
+    one, "" is an address that nobody can have (RFC 2606 §2)."""
+    name = email_field()
+    if not name:
+        return
+    value: str | None = email
+    if not email and get_user_model()._meta.get_field(name).null:
+        value = None
+    elif not email and not can_lack_email():
+        value = f"{get_random_string(14, _USERNAME_LETTERS)}@nobody.invalid"
+    setattr(user, name, value)
+    save_quietly(user, name)
+
+
+def save_quietly(user: Any, *fields: str) -> None:
+    """Save what our own flows have changed of a user."""
+    user._passwordless_auth_origin = Identity.Origin.OWNER
+    try:
+        user.save(update_fields=fields)
+    finally:
+        del user._passwordless_auth_origin
 
 
 def cut_off(user: Any, *, reason: str) -> None:
@@ -374,5 +448,5 @@ def forget_user(sender: type, instance: Any, **_kwargs: Any) -> None:
     Challenge.objects.filter(canonical__in=addresses).delete()
 
 
-def _tell(signal: Signal, user: Any, identity: Identity) -> None:
+def tell(signal: Signal, user: Any, identity: Identity) -> None:
     transaction.on_commit(lambda: signal.send_robust(Identity, user=user, identity=identity), robust=True)

@@ -15,7 +15,7 @@ from ..models import Challenge, KnownBrowser, Level, Passkey, Proof, SignIn, Tot
 from ..models.event import announce
 from ..policies import NextStep, Rules
 from ..requester import Requester
-from . import ways_in
+from . import notices, ways_in
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ def accept(
     recovering: bool = False,
     by_operator: bool = False,
     device: Passkey | Totp | None = None,
+    is_new_account: bool = False,
     now: datetime,
 ) -> NextStep | None:
     """Add a proof to a SignIn and weigh it. Returns what is still due; remembers the browser when nothing is.
@@ -78,13 +79,41 @@ def accept(
     sign_in.minimum_level = due.level if due else _met(sign_in, policy, rules)
     if due is None:
         if requester.browser_digest and sign_in.level != Level.RECOVERED:
-            KnownBrowser.objects.remember(user_id=sign_in.user.pk, browser_digest=requester.browser_digest, now=now)
+            _remember(sign_in, requester, is_new_account=is_new_account, now=now)
         return None
     if not sign_in._state.adding and sign_in.pending_until is None:
         return None  # a running session that was confirmed: its guards ask for more when more is needed
     if not ways_in.can_reach(sign_in.user, due.level) and not may_enrol_pending(sign_in.user, by_operator=by_operator):
         raise OutOfReach
     return due
+
+
+def _remember(sign_in: SignIn, requester: Requester, *, is_new_account: bool, now: datetime) -> None:
+    """Note that this person signs in with this browser. One statement, but where it is new to the account."""
+    of_both: dict[str, Any] = {"user_id": sign_in.user.pk, "browser_digest": requester.browser_digest, "now": now}
+    if not is_new_account and KnownBrowser.objects.seen(**of_both):
+        return
+    KnownBrowser.objects.remember(**of_both)
+    running = not sign_in._state.adding and sign_in.pending_until is None
+    sign_in.in_new_browser = not is_new_account and not running
+
+
+def tell_of_browser(
+    sign_in: SignIn, *, requester: Requester, challenge: Challenge | None = None, now: datetime
+) -> None:
+    """A sign-in from a browser that this account has not seen before is told to its addresses, but not to the one
+    that has just got the message for it (of ``challenge``, or of the step before), nor at the first sign-in of all. To
+    be called once the SignIn is saved, inside its transaction."""
+    if not sign_in.in_new_browser:
+        return
+    others = KnownBrowser.objects.filter(user=sign_in.user).exclude(browser_digest=requester.browser_digest)
+    told = notices.addresses_of(sign_in.user, seen=others)
+    if told:
+        used = {challenge.canonical if challenge else ""} - {""} or set(
+            Challenge.objects.filter(sign_in=sign_in, state=Challenge.State.SPENT).values_list("canonical", flat=True)
+        )
+        told = [row for row in told if row.canonical not in used]
+    notices.tell(sign_in.user, "new_browser", requester=requester, sign_in_id=sign_in.pk, to=told, now=now)
 
 
 def with_proof(sign_in: SignIn, proof: Proof) -> list[Proof]:

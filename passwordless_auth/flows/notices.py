@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from django.db.models import Exists, Q, QuerySet
+
 from .. import outbox
 from ..conf import settings
-from ..models import Challenge, Delivery, Identity, Passkey, Profile
+from ..models import Challenge, Delivery, Identity, KnownBrowser, Passkey, Profile
 from ..requester import Operator, Requester
 
 #: Seconds that a notice is tried to be sent.
@@ -26,6 +29,22 @@ def without_links(name: str) -> str:
     return _LINKING.sub(r"\g<0> ", name)
 
 
+def addresses_of(user: Any, *, all_of_them: bool = False, seen: QuerySet[KnownBrowser] | None = None) -> list[Identity]:
+    """The addresses that a notice to this person goes to, the primary ones first: every proven one, but those that they
+    have taken out.
+
+    SECURITY: never the primary ones; and not at all (``all_of_them``) where the change is one of addresses, or whoever
+    holds a stolen session would make it quiet first. ``seen``: none, where there are no such browsers.
+    """
+    proven = Identity.objects.filter(user=user).exclude(proven_at=None)
+    if not all_of_them:
+        proven = proven.filter(Q(for_notices=True) | Q(is_primary=True))
+    if seen is not None:
+        proven = proven.filter(Exists(seen))
+    rows = proven.select_related("user__passwordless_profile").order_by("-is_primary", "pk")
+    return [row for row in rows if row.identifier.is_reachable]
+
+
 def tell(
     user: Any,
     kind: str,
@@ -36,24 +55,19 @@ def tell(
     sign_in_id: int | None = None,
     operator: Operator | None = None,
     undoable: bool = True,
+    to: Sequence[Identity] | None = None,
     **facts: Any,
 ) -> Challenge | None:
-    """Queue the notice ``kind`` (templates ``messages/<kind>.*``) to every proven address; to be called inside the
-    transaction of the change.
+    """Queue the notice ``kind`` (templates ``messages/<kind>.*``) to this person's addresses (``addresses_of``), or
+    ``to`` these; to be called inside the transaction of the change.
 
     All share one link, "this wasn't me", which works for ``REPORT_LIFETIME``: the returned challenge (purpose
     ``report``), whose ``params`` say what it would undo: ``kind``, ``passkey`` (public id) and ``sign_in`` (pk of the
     session that made the change), beside ``facts`` for the templates. ``operator``: an administrator made it; the
     owner is told so, and neither who, nor from where, nor why. ``undoable=False``: the notice has no link. ``None``
-    when there is no proven address.
+    when there is no such address.
     """
-    proven = (
-        Identity.objects.filter(user=user)
-        .exclude(proven_at=None)
-        .select_related("user__passwordless_profile")
-        .order_by("-is_primary", "pk")
-    )
-    identities = [identity for identity in proven if identity.identifier.is_reachable]
+    identities = addresses_of(user) if to is None else to
     if not identities:
         return None
     first = identities[0]

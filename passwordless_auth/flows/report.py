@@ -7,7 +7,7 @@ one of its own passkeys or a recovery code.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -19,11 +19,11 @@ from .. import derivation, sessions
 from ..conf import settings
 from ..exceptions import InvalidLink, ReportExpired, Superseded
 from ..methods import METHODS
-from ..models import Challenge, Identity, Passkey, Profile, RecoveryCode, SignIn, Totp
+from ..models import Challenge, Identity, KnownBrowser, Passkey, Profile, RecoveryCode, SignIn, Totp
 from ..models.challenge import spend
 from ..models.event import record
 from ..requester import Requester
-from . import accounts, enrolment, notices
+from . import accounts, enrolment, identities, notices
 
 #: Notices about a passkey that opens the account: the report refuses it.
 OPENING: Final = frozenset({"passkey_added", "passkey_unblocked", "passkey_copied"})
@@ -34,6 +34,8 @@ PREPARING: Final = frozenset({"recovery_codes_made", "recovery_addresses_changed
 RECOVERING: Final = frozenset({"recovery_code_used", "account_recovered"})
 #: Notices of what somebody does who reads a mailbox of the account.
 BY_ADDRESS: Final = frozenset({"account_recovered", "recovery_addresses_changed"})
+#: Notices of what opens a way in by message to who reads another mailbox than before.
+OPENING_BY_MESSAGE: Final = frozenset({"identity_added", "accounts_linked"})
 ATTEMPTS: Final = 3
 
 
@@ -76,6 +78,14 @@ def refuses_passkey(challenge: Challenge) -> bool:
     return _kind(challenge) in OPENING
 
 
+def undoes(challenge: Challenge) -> str:
+    """What becomes of an address: ``removed``, ``restored``, ``unlinked``, or "" for other changes."""
+    kind = _kind(challenge)
+    if kind not in identities.UNDONE:
+        return ""
+    return {"identity_added": "removed", "accounts_linked": "unlinked"}.get(kind, "restored")
+
+
 def by_other_code(challenge: Challenge) -> bool:
     """Whether the change was made in a session that is none of ours: its person signed in with a password."""
     made_in_none = challenge.params.get("sign_in") is None and _kind(challenge) not in WITHOUT_SESSION
@@ -116,6 +126,7 @@ def _stop(challenge: Challenge, requester: Requester, now: datetime) -> Stopped 
         passkeys = [row for row in behind.passkeys if Passkey.objects.filter(pk=row.pk).block(now=now)]
         apps = [row for row in behind.apps if Totp.objects.filter(pk=row.pk).block(now=now)]
         stopped = _end(challenge, behind.sign_ins, now)
+        addresses = identities.undo(behind.changes, now=now)
         blocked: list[Passkey | Totp] = [*passkeys, *apps]
         for row in blocked:
             enrolment.enforce_block(row, requester=requester, now=now)
@@ -124,6 +135,7 @@ def _stop(challenge: Challenge, requester: Requester, now: datetime) -> Stopped 
             "apps": len(apps),
             "codes": _void_codes(challenge),
             "addresses": _close_addresses(challenge),
+            **asdict(addresses),
             "hours": math.ceil(settings.FREEZE_LIFETIME / 3600),
         }
         challenge.params = {**challenge.params, "undone": undone}
@@ -137,6 +149,7 @@ class _Behind:
     passkeys: list[Passkey]
     apps: list[Totp]
     sign_ins: list[SignIn]
+    changes: list[Challenge]
 
 
 def _behind(challenge: Challenge) -> _Behind:
@@ -144,7 +157,8 @@ def _behind(challenge: Challenge) -> _Behind:
     one passkey and, with it, a second one is out with both.
 
     SECURITY: nobody knows which session set an authenticator app up: whichever came since is refused. It would lock
-    its owner's link and code out.
+    its owner's link and code out. Nor which sign-in by a message a new address of a thief made: all that came since are
+    ended.
     """
     passkeys = list(Passkey.objects.filter(user=challenge.user))
     apps = list(Totp.objects.usable(challenge.user).filter(created_at__gte=challenge.created_at))
@@ -160,6 +174,7 @@ def _behind(challenge: Challenge) -> _Behind:
         user=challenge.user, purpose=Challenge.Purpose.REPORT, created_at__gte=challenge.created_at
     )
     notices_since = [(_kind(notice), notice.params.get("sign_in"), notice.pk) for notice in since]
+    changes: list[Challenge] = []
     found = -1
     while found != len(refused) + len(ended):
         found = len(refused) + len(ended)
@@ -170,12 +185,26 @@ def _behind(challenge: Challenge) -> _Behind:
         # SECURITY: who prepared a recovery and came in by it does so in a session that nothing else ties to the first.
         if any(kind in PREPARING and (by in ended or pk == challenge.pk) for kind, by, pk in notices_since):
             ended |= {by for kind, by, _pk in notices_since if kind in RECOVERING}
+        changes = [
+            notice
+            for notice in since
+            if _kind(notice) in identities.UNDONE
+            and (notice.pk == challenge.pk or (notice.params["sign_in"] in ended and notice.pk > challenge.pk))
+        ]
+        for opening in changes:
+            if _kind(opening) in OPENING_BY_MESSAGE:
+                ended |= {
+                    row.pk
+                    for row in sign_ins
+                    if row.created_at >= opening.created_at and not all(p.authenticator for p in row.all_proofs())
+                }
     for row in (*passkeys, *apps, *sign_ins):
         row.user = challenge.user
     return _Behind(
         passkeys=[row for row in passkeys if row.public_id in refused],
         apps=apps,
         sign_ins=[row for row in sign_ins if row.pk in ended],
+        changes=changes,
     )
 
 
@@ -196,6 +225,10 @@ def _end(challenge: Challenge, sign_ins: list[SignIn], now: datetime) -> Stopped
             row.user = user
     alive = [row for row in sign_ins if row.ended_at is None]
     sessions.end(alive, reason="reported", now=now)
+    if _kind(challenge) == "new_browser":
+        # It is a stranger again, with the limits of one.
+        digests = {row.browser_digest for row in alive}
+        KnownBrowser.objects.filter(user=user, browser_digest__in=digests).delete()
     if everywhere:
         sessions.renew_hash(user)
     return Stopped(frozenset(row.pk for row in alive), everywhere)

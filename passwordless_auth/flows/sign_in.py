@@ -31,7 +31,7 @@ from ..exceptions import (
 from ..identifiers import Identifier, require_reachable
 from ..methods import METHODS
 from ..models import Challenge, Delivery, Identity, Level, Proof, SignIn, Totp
-from ..models.challenge import EXPIRY_OF, PROVING, scope_of, spend, supersede
+from ..models.challenge import EXPIRY_OF, PROVING, SIGNING_IN, scope_of, spend, supersede
 from ..models.event import announce, record
 from ..policies import Rules
 from ..requester import Requester
@@ -55,12 +55,14 @@ def start(
     params: dict[str, Any] | None = None,
     next_url: str = "",
     sign_in: SignIn | None = None,
+    member: Any = None,
     now: datetime | None = None,
 ) -> Challenge:
     """Ask an address to prove itself: an open Challenge, and a message on its way.
 
     A newer challenge of the same purpose, address, client and browser replaces the older one. ``sign_in``: the
-    session that a step-up is for. Raises TooManyRequests, and CountryNotServed.
+    session that a step-up is for, or that adds an address. ``member``: who is signed in, and wants to add this address
+    to their account. Raises TooManyRequests, and CountryNotServed.
     """
     require_reachable(identifier)
     now = now or timezone.now()
@@ -68,6 +70,9 @@ def start(
     for attempt in range(ATTEMPTS):
         # Before the transaction, which so begins by writing: SQLite refuses readers that begin to write beside others.
         identity = accounts.look_up(identifier, requester=requester, with_profile=purpose == Challenge.Purpose.RECOVER)
+        if member is not None:
+            # SECURITY: whose address it is, if anybody's, decides nothing: who adds one must not find out.
+            identity = None
         buckets = _budgets(identifier, identity, requester)
         try:
             with transaction.atomic(durable=True):
@@ -76,6 +81,7 @@ def start(
                 challenge.params = params or {}
                 challenge.next_url = next_url[:2000]
                 challenge.sign_in = sign_in
+                challenge.user = member or challenge.user
                 supersede(open_scope=challenge.open_scope or "", now=now)
                 challenge.save(force_insert=True)
                 outbox.post(_message(challenge, _kind(challenge, identity, requester), now))
@@ -155,8 +161,12 @@ def _kind(challenge: Challenge, identity: Identity | None, requester: Requester)
     """What the message says. Every valid address gets one; the owner of an address may know how it stands here."""
     if challenge.purpose == Challenge.Purpose.RECOVER:
         return recovery.kind_of_message(identity)
+    if challenge.purpose == Challenge.Purpose.ADD_IDENTITY:
+        return challenge.purpose
     if identity is not None:
-        return challenge.purpose if identity.user.is_active and identity.for_sign_in else "disabled"
+        if not identity.user.is_active:
+            return "disabled"
+        return challenge.purpose if identity.for_sign_in else "no_sign_in"
     return challenge.purpose if accounts.may_sign_up(challenge.identifier, requester) else "no_account"
 
 
@@ -228,6 +238,8 @@ def verify(
     Superseded, WrongBrowser, TooManyRequests, Disabled, SignUpClosed, StepUpRequired.
     """
     now = now or timezone.now()
+    if challenge.purpose not in SIGNING_IN:
+        raise Superseded  # SECURITY: what proves an address for another account makes no session
     if elsewhere:
         if challenge.purpose != Challenge.Purpose.SIGN_IN:
             raise WrongBrowser  # it would raise the session of a browser that is not this one
@@ -236,7 +248,7 @@ def verify(
     def complete(proof: Proof) -> Outcome | PasswordlessError | None:
         return _complete(challenge, answer, proof, requester=requester, establish=establish, now=now)
 
-    outcome = _guess(challenge, answer, method=method, requester=requester, now=now, use=complete)
+    outcome = guess(challenge, answer, method=method, requester=requester, now=now, use=complete)
     completion.tell(outcome, masked=challenge.masked, requester=requester)
     return outcome
 
@@ -251,14 +263,14 @@ def confirm(
     def touch(proof: Proof) -> bool | None:
         return Challenge.objects.touch(challenge, method=proof.method, now=now) or None
 
-    _guess(challenge, answer, method=method, requester=requester, now=now, use=touch)
+    guess(challenge, answer, method=method, requester=requester, now=now, use=touch)
 
 
 Result = TypeVar("Result")
 
 
 @sensitive_variables("answer")
-def _guess(
+def guess(
     challenge: Challenge,
     answer: str,
     *,
@@ -426,6 +438,7 @@ def _complete(
         return refusal  # and the challenge stays spent
     if outcome.due is None:
         establish(outcome.sign_in)
+        completion.tell_of_browser(outcome.sign_in, requester=requester, challenge=challenge, now=now)
     if challenge.purpose == Challenge.Purpose.RECOVER:
         recovery.after_recovery(outcome.sign_in, "account_recovered", requester=requester, now=now)
     return outcome
@@ -449,6 +462,7 @@ def _admit(challenge: Challenge, proof: Proof, device: Totp | None, *, requester
         recovering=challenge.purpose == Challenge.Purpose.RECOVER,
         by_operator=by_operator,
         device=device,
+        is_new_account=admitted.created,
         now=now,
     )
     if due is not None:

@@ -15,6 +15,7 @@ from .. import derivation
 from ..identifiers import KINDS, Identifier, Kind, mask
 from ..requester import Requester, describe
 from .compiled import CompiledSelect, CompiledUpdate, insert_written_once
+from .public_id import PublicIdQuerySet
 from .sign_in import SignIn
 
 #: "Newest only" holds per (purpose, address, client, browser): see ``Challenge.open_scope``.
@@ -27,10 +28,13 @@ EXPIRY_OF = {
     "passkey": "expires_at",
     "recovery_code": "expires_at",
     "totp": "expires_at",
+    "approval": "expires_at",
 }
 
-#: The purposes of challenges whose code or link proves who somebody is.
-PROVING = frozenset({"sign_in", "step_up", "recover"})
+#: The purposes of challenges whose code or link proves who somebody is, and so makes a session or raises one.
+SIGNING_IN = frozenset({"sign_in", "step_up", "recover"})
+#: Those whose code or link proves an address.
+PROVING = SIGNING_IN | {"add_identity"}
 
 
 def scope_of(*, purpose: str, identifier: Identifier, client_id: str, browser_digest: str) -> str:
@@ -50,7 +54,7 @@ def scope_of_app(sign_in: SignIn, *, browser_digest: str) -> str:
     return hashlib.sha256(_SCOPE_SEPARATOR.join(parts).encode()).hexdigest()
 
 
-class ChallengeQuerySet(models.QuerySet["Challenge"]):
+class ChallengeQuerySet(PublicIdQuerySet["Challenge"]):
     """Each change of state is one conditional UPDATE: no read-check-write, whatever runs beside it."""
 
     def alive(self, pk: Any, *, method: str, now: datetime) -> ChallengeQuerySet:
@@ -61,6 +65,10 @@ class ChallengeQuerySet(models.QuerySet["Challenge"]):
             tries__lt=F("max_tries"),
             **{f"{EXPIRY_OF[method]}__gt": now},
         )
+
+    def alive_at(self, now: datetime) -> ChallengeQuerySet:
+        """Those that are open, and not over."""
+        return self.filter(state=Challenge.State.OPEN, expires_at__gt=now)
 
     def touch(self, challenge: Challenge, *, method: str, now: datetime) -> bool:
         """Confirm that a right answer still counts, without using the challenge up."""
@@ -86,7 +94,7 @@ class ChallengeQuerySet(models.QuerySet["Challenge"]):
         return self.select_related("identity__user__passwordless_profile", "user")
 
     def of_messages(self) -> ChallengeQuerySet:
-        """Those whose code or link proves who somebody is.
+        """Those whose code or link proves an address.
 
         SECURITY: a link of another purpose ("this wasn't me", another device) lives longer, or is shown to others; what
         it was made for is all that it does. And the question to a passkey names itself to whoever asks for it: guesses
@@ -151,6 +159,8 @@ class Challenge(models.Model):
         SIGN_IN = "sign_in", _("sign in")
         STEP_UP = "step_up", _("confirm that it is you")
         RECOVER = "recover", _("recover the account")
+        ADD_IDENTITY = "add_identity", _("add an address")
+        LINK_ACCOUNTS = "link_accounts", _("link two accounts")
         REGISTER = "register", _("add a passkey")
         ENROL = "enrol", _("add another device")
         REPORT = "report", _("undo a change")

@@ -9,9 +9,10 @@ from django.utils.translation import gettext_lazy as _
 
 from ..derivation import new_public_id
 from ..identifiers import KINDS, Identifier, Kind, mask
+from .public_id import PublicIdQuerySet
 
 
-class IdentityQuerySet(models.QuerySet["Identity"]):
+class IdentityQuerySet(PublicIdQuerySet["Identity"]):
     def named(self, identifier: Identifier) -> IdentityQuerySet:
         """The one Identity of this address, by the unique canonical column, with its user."""
         return self.select_related("user").filter(kind=identifier.kind, canonical=identifier.canonical)
@@ -28,6 +29,7 @@ class Identity(models.Model):
         SIGN_UP = "sign_up", _("proven by its owner when signing up")
         IMPORT = "import", _("taken over from user.email by the import command")
         HOST = "host", _("entered by an administrator or another part of this site")
+        OWNER = "owner", _("added and proven by its owner, who was signed in")
 
     public_id = models.CharField(max_length=22, unique=True, default=new_public_id, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="passwordless_identities")
@@ -36,8 +38,20 @@ class Identity(models.Model):
     is_primary = models.BooleanField(_("primary"), default=False)
     for_sign_in = models.BooleanField(_("signs in"), default=True)
     for_recovery = models.BooleanField(_("recovers the account"), default=True)
+    for_notices = models.BooleanField(_("gets notices"), default=True)
     origin = models.CharField(max_length=8, choices=Origin.choices, default=Origin.HOST)
     proven_at = models.DateTimeField(_("proven"), null=True, blank=True)
+    #: The user that this address came from when two accounts were linked: what unlinking gives it back to.
+    linked_from = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("linked from"),
+    )
+    #: When "this wasn't me" brought it back after it had been removed.
+    restored_at = models.DateTimeField(_("brought back"), null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = IdentityQuerySet.as_manager()

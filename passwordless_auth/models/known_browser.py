@@ -10,6 +10,10 @@ from django.utils.translation import gettext_lazy as _
 
 
 class KnownBrowserQuerySet(models.QuerySet["KnownBrowser"]):
+    def seen(self, *, user_id: Any, browser_digest: str, now: datetime) -> bool:
+        """Note that this browser signed in as this user once more. False when it never did: one statement."""
+        return self.filter(user_id=user_id, browser_digest=browser_digest).update(last_used_at=now) == 1
+
     def remember(self, *, user_id: Any, browser_digest: str, now: datetime) -> None:
         """Note that this browser signed in as this user: one statement, new or not."""
         row = KnownBrowser(user_id=user_id, browser_digest=browser_digest, created_at=now, last_used_at=now)

@@ -93,6 +93,9 @@ class SignIn(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=32, blank=True, default="")
 
+    #: Whether its account has not seen this browser before; known while it is being completed, and not kept.
+    in_new_browser: bool = False
+
     objects = SignInQuerySet.as_manager()
     _do_insert = insert_written_once
 

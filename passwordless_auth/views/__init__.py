@@ -1,6 +1,7 @@
 """HTTP in, a flow, HTTP out. Subclass a view and put it in a URLconf of your own to change how it interacts."""
 
 from .account import AccountView, LogoutView, SessionsView, SessionView, SignedOutView
+from .identities import IdentitiesView, IdentityChangeView
 from .link import LinkConfirmView, LinkView
 from .other_device import (
     EnrolConfirmView,
@@ -37,6 +38,8 @@ __all__ = [
     "EnrolRegisterView",
     "EnrolStatusView",
     "EnrolView",
+    "IdentitiesView",
+    "IdentityChangeView",
     "LinkConfirmView",
     "LinkView",
     "LoginView",

@@ -64,6 +64,8 @@ STATUS: Final = {
     "unknown_credential": 404,
     "credential_blocked": 403,
     "last_way_in": 409,
+    "identity_taken": 409,
+    "primary_identity": 409,
 }
 
 _TITLES: Final = {
@@ -82,6 +84,8 @@ _TITLES: Final = {
     "unknown_credential": gettext_lazy("This passkey is not known here"),
     "credential_blocked": gettext_lazy("This passkey is blocked"),
     "last_way_in": gettext_lazy("This is your last way in"),
+    "identity_taken": gettext_lazy("This address is taken"),
+    "primary_identity": gettext_lazy("This is your main address"),
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, ClassVar, Final
 
 from django.http import HttpRequest, HttpResponseBase
@@ -12,7 +11,7 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
-from .. import derivation, sessions
+from .. import derivation
 from ..conf import settings
 from ..exceptions import Expired, InvalidLink, NoLink, PasswordlessError, Spent
 from ..flows import sign_in
@@ -21,8 +20,7 @@ from ..methods import METHODS
 from ..models import Challenge
 from ..models.challenge import message_named
 from .base import Action, PageView, see_other
-from .passkey import after_message
-from .sign_in import after_refused_challenge
+from .sign_in import after_answer, after_refused_challenge
 
 #: Seconds that a browser keeps the token of an opened link. The challenge's own life is what counts.
 COOKIE_AGE: Final = 900
@@ -115,15 +113,9 @@ class LinkConfirmView(LinkPageView):
         if request.POST.get("action") == "deny":
             sign_in.deny(challenge, requester=self.requester)
             return self.without_token(self.page_response(page="denied", address_masked=challenge.masked))
-        outcome = sign_in.verify(
-            challenge,
-            token,
-            method="magic_link",
-            requester=self.with_browser(),
-            establish=partial(sessions.establish, request),
-            elsewhere=not here,
-        )
-        return self.without_token(self.keep_browser(see_other(after_message(request, challenge, outcome))))
+        self.with_browser()
+        onward = after_answer(self, challenge, token, method="magic_link", elsewhere=not here)
+        return self.without_token(self.keep_browser(see_other(onward)))
 
     @method_decorator(sensitive_variables())
     def _opened(self) -> tuple[Challenge, str]:
@@ -153,7 +145,7 @@ class LinkConfirmView(LinkPageView):
             challenge_id=challenge.public_id,
             auto_submit=challenge.asked_by(self.requester),
             purpose=challenge.purpose,
-            passkeys="passkey" in settings.METHODS,
+            passkeys="passkey" in settings.METHODS and challenge.purpose != Challenge.Purpose.ADD_IDENTITY,
         )
 
     def _page_elsewhere(
@@ -169,6 +161,7 @@ class LinkConfirmView(LinkPageView):
             challenge_id=challenge.public_id,
             form=form,
             accepts_code=challenge.accepts_code,
+            purpose=challenge.purpose,
             can_sign_in_here=challenge.purpose == Challenge.Purpose.SIGN_IN,
             passkeys="passkey" in settings.METHODS,
         )

@@ -50,6 +50,8 @@ class ReportConfirmView(LinkPageView):
             asker=challenge.asker,
             asked_at=challenge.created_at,
             blocks=report.refuses_passkey(challenge),
+            undoes=report.undoes(challenge),
+            identity=challenge.params.get("identity", ""),
             by_operator=challenge.params.get("by_operator", False),
             hours=settings.FREEZE_LIFETIME // 3600,
             again=request.GET.get("again") == "1",

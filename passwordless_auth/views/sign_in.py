@@ -12,11 +12,12 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
 
 from .. import sessions, throttling
 from ..conf import settings
-from ..exceptions import Expired, InvalidCode, PasswordlessError, TooManyRequests
-from ..flows import completion, sign_in
+from ..exceptions import Expired, InvalidCode, PasswordlessError, TooManyRequests, WrongBrowser
+from ..flows import completion, identities, sign_in
 from ..forms import CodeForm, IdentifierForm
 from ..models import Challenge, Delivery
 from .base import (
@@ -30,7 +31,7 @@ from .base import (
     step_up_url,
     with_next,
 )
-from .passkey import after_message
+from .passkey import after_message, session_of
 
 
 def wait_url(challenge: Challenge, **extra: str) -> str:
@@ -46,8 +47,32 @@ def start_again(challenge: Challenge) -> Action:
             fields["sign_in"] = challenge.sign_in.public_id
     elif challenge.purpose == Challenge.Purpose.RECOVER:
         url, fields = reverse("passwordless_auth:recovery"), {**fields, "action": "send"}
+    elif challenge.purpose == Challenge.Purpose.ADD_IDENTITY:
+        url, fields = reverse("passwordless_auth:identities"), {**fields, "action": "add"}
     fields["next"] = safe_next(challenge.next_url)
     return Action(_("Send a new message"), url, "post", fields, primary=True)
+
+
+@sensitive_variables("answer")
+def after_answer(view: PageView, challenge: Challenge, answer: str, *, method: str, elsewhere: bool = False) -> str:
+    """Give the answer to the flow that the message was for; returns where its browser goes on. Raises what that flow
+    raises. ``elsewhere``: as in ``flows.sign_in.verify``."""
+    if challenge.purpose == Challenge.Purpose.ADD_IDENTITY:
+        if elsewhere:
+            raise WrongBrowser  # the account is that of a session there
+        session = session_of(view.request) if view.request.user.is_authenticated else None
+        proven = identities.prove(challenge, answer, method=method, session=session, requester=view.requester)
+        notice = "?notice=added" if proven.identity else ""  # else the page makes its offer
+        return reverse("passwordless_auth:identities") + notice
+    outcome = sign_in.verify(
+        challenge,
+        answer,
+        method=method,
+        requester=view.with_browser(),
+        establish=partial(sessions.establish, view.request),
+        elsewhere=elsewhere,
+    )
+    return after_message(view.request, challenge, outcome)
 
 
 class LoginView(PageView):
@@ -124,17 +149,11 @@ class WaitView(PageView):
             sign_in.require_open(challenge, now=timezone.now(), method="one_time_code")
             return self._page(challenge, form, status=400, error_code=InvalidCode.code)
         try:
-            outcome = sign_in.verify(
-                challenge,
-                form.cleaned_data["code"],
-                method="one_time_code",
-                requester=self.requester,
-                establish=partial(sessions.establish, request),
-            )
+            onward = after_answer(self, challenge, form.cleaned_data["code"], method="one_time_code")
         except InvalidCode as refusal:
             form.add_error("code", refusal.detail)
             return self._page(challenge, form, status=400, error_code=refusal.code)
-        return self.keep_browser(see_other(after_message(request, challenge, outcome)))
+        return self.keep_browser(see_other(onward))
 
     def _page(
         self, challenge: Challenge, form: CodeForm, *, status: int = 200, error_code: str = ""
@@ -166,8 +185,9 @@ class WaitView(PageView):
             status_url=f"{reverse('passwordless_auth:wait_status')}?challenge={challenge.public_id}",
             purpose=challenge.purpose,
             next=safe_next(challenge.next_url),
-            # Who recovers an account has lost theirs.
-            passkeys="passkey" in settings.METHODS and challenge.purpose != Challenge.Purpose.RECOVER,
+            # Who recovers an account has lost theirs; and no passkey proves an address.
+            passkeys="passkey" in settings.METHODS
+            and challenge.purpose in {Challenge.Purpose.SIGN_IN, Challenge.Purpose.STEP_UP},
             notice="resent" if self.request.GET.get("notice") == "resent" else "",
         )
 
@@ -188,6 +208,8 @@ def goes_on_at(view: PageView, challenge: Challenge) -> str | None:
 def after_refused_challenge(view: PageView, refusal: PasswordlessError, challenge: Challenge | None) -> list[Action]:
     """The next step after a message that no longer counts: for its own address, whatever else this browser waits
     for in another tab."""
+    if challenge is not None and challenge.purpose == Challenge.Purpose.ADD_IDENTITY:
+        return _after_refused_addition(refusal, challenge)
     login = Action(_("Use another address"), with_next(reverse("passwordless_auth:login"), view.next_url()))
     to_login = [replace(login, label=_("Go to sign-in"), primary=True)]
     if challenge is None:
@@ -203,6 +225,15 @@ def after_refused_challenge(view: PageView, refusal: PasswordlessError, challeng
     if isinstance(refusal, TooManyRequests):
         return [Action(_("Back"), wait_url(challenge), primary=True), login]
     return [start_again(challenge), login]
+
+
+def _after_refused_addition(refusal: PasswordlessError, challenge: Challenge) -> list[Action]:
+    back = Action(_("Back to your addresses"), reverse("passwordless_auth:identities"))
+    if refusal.code in {"expired", "superseded", "too_many_tries"}:
+        return [start_again(challenge), back]
+    if isinstance(refusal, TooManyRequests):
+        return [Action(_("Back"), wait_url(challenge), primary=True), back]
+    return [replace(back, primary=True)]
 
 
 def _still_open(view: PageView, challenge: Challenge) -> Challenge | None:

@@ -286,6 +286,8 @@ def test_nothing_of_others_is_reset(client_of_root, root, ada, guarded):
 
 def test_sessions_are_ended(client_of_root, root, ada, guarded, laptop, authenticator, browser):
     sign_in_by_passkey(browser, authenticator)
+    outbox.send_queued()
+    mail.outbox.clear()
 
     do(client_of_root, on_user("end-sessions", ada))
 

@@ -109,10 +109,11 @@ class Site:
     def messages(self, to: str) -> list[dict[str, str]]:
         return json.loads(self.read(f"/inbox/messages.json?{urlencode({'to': to})}"))["messages"]
 
-    def message(self, to: str, number: int = 1) -> dict[str, str]:
-        """The newest message to an address, once ``number`` of them have come."""
+    def message(self, to: str, number: int = 1, *, about: str = "") -> dict[str, str]:
+        """The newest message to an address, once ``number`` of them have come; ``about``: of those whose subject says
+        this."""
         end = time.monotonic() + 15
-        while len(found := self.messages(to)) < number:
+        while len(found := [each for each in self.messages(to) if about in each["subject"]]) < number:
             assert time.monotonic() < end, f"{len(found)} of {number} messages to {to}\n{self.log.read_text()}"
             time.sleep(0.05)
         return found[0]

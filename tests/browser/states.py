@@ -861,13 +861,133 @@ def error_same_browser(stage):
 def report(stage):
     _strong(stage)
     reader = stage.person(user_agent=IPHONE)
-    reader.opens(stage.site.message(stage.site.newest_user(), 2)["link"])
+    added = "Passkey" if stage.german else "A passkey was added"
+    reader.opens(stage.site.message(stage.site.newest_user(), about=added)["link"])
     return reader
 
 
 @state("report", german=True)
 def report_done(stage):
     reader = report(stage)
+    reader.page.locator("main form button").click()
+    expect(reader.page.locator("main [role=status]")).to_be_visible()
+    return reader
+
+
+# -- addresses
+
+
+@state("identities", german=True)
+def identities(stage):
+    person, _ada = _ada_with_two(stage)
+    return person
+
+
+@state("identities", "invalid_identifier")
+def identities_with_an_error(stage):
+    person = _signed_in(stage)
+    person.opens("/account/identities/")
+    person.page.locator("#identifier").fill("ada at work")
+    person.page.keyboard.press("Enter")
+    return person
+
+
+@state("wait", german=True)
+def wait_for_an_address(stage):
+    person = _signed_in(stage)
+    _asks_to_add(person, address("work"))
+    return person
+
+
+@state("link_elsewhere")
+def link_elsewhere_of_an_address(stage):
+    person = _signed_in(stage)
+    work = address("work")
+    _asks_to_add(person, work)
+    stranger = stage.person()
+    stranger.opens(stage.site.message(work)["link"])
+    return stranger
+
+
+@state("identities", german=True)
+def identities_offering_to_link(stage):
+    return _offers_to_link(stage)
+
+
+@state("identities")
+def identities_linked(stage):
+    person = _offers_to_link(stage)
+    person.page.locator("button[value=link]").click()
+    expect(person.page.locator("[data-offer]")).to_have_count(0)
+    return person
+
+
+@state("identities", german=True)
+def identity_change(stage):
+    person, _ada = _ada_with_two(stage)
+    person.page.locator("a[href*='change/']").last.click()
+    expect(person.page.locator("button[value=remove]")).to_be_visible()
+    return person
+
+
+@state("identities", german=True)
+def identity_change_of_a_linked_one(stage):
+    person = identities_linked(stage)
+    person.page.locator("a[href*='change/']").last.click()
+    expect(person.page.locator("button[value=unlink]")).to_be_visible()
+    return person
+
+
+@state("identities")
+def identity_change_of_the_main_one(stage):
+    person, _ada = _ada_with_two(stage)
+    person.page.locator("a[href*='change/']").first.click()
+    expect(person.page.locator("button[value=uses]")).to_be_visible()
+    return person
+
+
+@state("error", "primary_identity")
+def error_primary_identity(stage):
+    person, _ada = _ada_with_two(stage)
+    person.page.locator("a[href*='change/']").first.click()
+    named = person.page.locator("[name=identity]").first.input_value()
+    person.opens("/account/identities/")
+    person.page.locator("main form").last.evaluate(
+        """(form, named) => {
+          form.identifier.value = "a@example.com";
+          form.insertAdjacentHTML("beforeend", `<input name="identity" value="${named}"><button name="action" value="remove">`);
+          form.lastElementChild.click();
+        }""",
+        named,
+    )
+    return person
+
+
+@state("error", "identity_taken", german=True)
+def error_identity_taken(stage):
+    other, _device = _strong(stage)
+    guarded = stage.site.newest_user()
+    other.close()
+    stage.people.remove(other)
+    person = _signed_in(stage)
+    _asks_to_add(person, guarded)
+    about = "hinzu" if stage.german else "adds this address"
+    person.types_code(stage.site.message(guarded, about=about)["code"])
+    return person
+
+
+@state("report", german=True)
+def report_of_an_address(stage):
+    _person, ada = _ada_with_two(stage)
+    about = "eine Adresse hinzugefügt" if stage.german else "An address was added"
+    reader = stage.person(user_agent=IPHONE)
+    reader.opens(stage.site.message(ada, about=about)["link"])
+    return reader
+
+
+@state("report", german=True)
+def report_of_an_address_done(stage):
+    reader = report_of_an_address(stage)
     reader.page.locator("main form button").click()
     expect(reader.page.locator("main [role=status]")).to_be_visible()
     return reader
@@ -1092,6 +1212,36 @@ def _ada(stage: Stage) -> tuple[Person, str]:
     person.comes_signed_in(ada)
     stage.site.forget_limits()
     return person, ada
+
+
+def _asks_to_add(person: Person, added: str) -> None:
+    person.opens("/account/identities/")
+    person.page.locator("#identifier").fill(added)
+    person.page.keyboard.press("Enter")
+    person.sees("wait")
+
+
+def _ada_with_two(stage: Stage) -> tuple[Person, str]:
+    """Somebody who has just added a second address."""
+    person, ada = _ada(stage)
+    work = address("work")
+    _asks_to_add(person, work)
+    person.types_code(stage.site.message(work)["code"])
+    person.sees("identities")
+    return person, ada
+
+
+def _offers_to_link(stage: Stage) -> Person:
+    """Somebody who has two accounts, and has proven the address of one while signed in to the other."""
+    other, ada = _ada(stage)
+    other.close()
+    stage.people.remove(other)
+    person, _second = _ada(stage)
+    _asks_to_add(person, ada)
+    person.types_code(stage.site.message(ada, 2)["code"])
+    person.sees("identities")
+    expect(person.page.locator("[data-offer]")).to_be_visible()
+    return person
 
 
 def _signed_in(stage: Stage) -> Person:

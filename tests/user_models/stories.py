@@ -56,6 +56,34 @@ class AnyUserModel(TestCase):
     def who(self, client=None):
         return (client or self.client).get("/login/session.json").json()
 
+    def test_two_accounts_are_linked_and_separated_again(self):
+        phone = self.client_class()
+        self.sign_in("ada@work.example", client=phone)
+        work = Identity.objects.get().user
+        self.sign_in()
+        ada = Identity.objects.get(canonical=ADA).user
+        self.client.post("/account/identities/", {"action": "add", "identifier": "ada@work.example"})
+        self.client.post("/login/wait/", {"code": outbox.last_code("ada@work.example")})
+        offer = Challenge.objects.get(purpose="link_accounts")
+        answer = self.client.post("/account/identities/", {"action": "link", "challenge": offer.public_id})
+        assert answer["Location"] == "/account/identities/?notice=linked", answer.content
+
+        assert set(Identity.objects.values_list("user", flat=True)) == {ada.pk}
+        assert not self.who(phone)["authenticated"]
+        work.refresh_from_db()
+        assert accounts.email_of(work) != "ada@work.example"
+
+        moved = Identity.objects.get(canonical="ada@work.example")
+        for action in ("primary", "unlink"):
+            answer = self.client.post("/account/identities/", {"action": action, "identity": moved.public_id})
+            assert "notice=" in answer["Location"], answer.content
+        ada.refresh_from_db()
+        work.refresh_from_db()
+        assert (accounts.email_of(ada), accounts.email_of(work)) == ((ADA, "ada@work.example") if EMAIL else ("", ""))
+        self.sign_in("ada@work.example", client=phone)
+        assert Identity.objects.get(canonical="ada@work.example").user == work
+        assert SignIn.objects.live().filter(user=work).exists()
+
     def test_a_person_signs_up_and_comes_back(self):
         self.sign_in(next_url="/recent/")
         person = Person.objects.get()

@@ -145,8 +145,8 @@ def test_the_passkey_is_named_after_the_new_device_and_belongs_to_the_session_th
 def test_every_address_is_told_and_one_press_takes_it_back(browser, phone, ada):
     approved(phone, browser)
     authenticator, _response = registers(phone)
-    sign_in(phone, authenticator)
     message = outbox.last_message(ADA)
+    sign_in(phone, authenticator)
     assert message.subject == "A passkey was added to your account at Testserver"
     assert "Chrome on Android" in message.body
 
