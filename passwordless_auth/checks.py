@@ -10,7 +10,7 @@ import importlib.util
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -45,12 +45,17 @@ METHODS: Final = ("magic_link", "one_time_code", "passkey", "recovery_code", "to
 METHODS_OF_MESSAGES: Final = ("magic_link", "one_time_code")
 SENDERS: Final = ("thread", "tasks", "inline")
 DAY: Final = 86400
+MILLION: Final = 1_000_000
 YEAR: Final = 366 * DAY
 LIMITS: Final = (
     "LIMIT_SENDS_PER_ADDRESS",
     "LIMIT_SENDS_PER_KNOWN_BROWSER",
     "SMS_LIMIT_PER_NUMBER",
     "SMS_LIMIT_PER_KNOWN_BROWSER",
+    "SMS_LIMIT_PER_PREFIX",
+    "SMS_LIMIT_PER_IP",
+    "SMS_LIMIT_PER_NETWORK",
+    "SMS_LIMIT_TOTAL",
     "LIMIT_STARTS_PER_IP",
     "LIMIT_FAILURES_PER_IP",
     "LIMIT_FAILURES_PER_ACCOUNT",
@@ -196,6 +201,9 @@ def check_numbers(**_kwargs: Any) -> Iterator[Message]:
         ("CODE_TRIES", 1, 100),
         ("NEW_KEY_DELAY", 0, YEAR),
         ("TRUSTED_PROXY_COUNT", 0, 100),
+        ("SMS_BREAKER_MESSAGES", 1, 1_000_000),
+        ("SMS_BREAKER_UNUSED", 0, 1),
+        ("SMS_BREAKER_PAUSE", 60, YEAR),
         ("SESSION_IDLE", 60, YEAR),
         ("SESSION_LIFETIME", 60, YEAR),
         ("STEP_UP_LIFETIME", 30, YEAR),
@@ -218,6 +226,19 @@ def check_numbers(**_kwargs: Any) -> Iterator[Message]:
             wrong = True
         if wrong:
             yield _error(8, f"PASSWORDLESS_AUTH_{name} is not a number from {least} to {most}.", "Correct the number.")
+
+
+def check_money(**_kwargs: Any) -> Iterator[Message]:
+    for name in ("SMS_PRICES", "SMS_CEILING_PER_DAY"):
+        try:
+            given = getattr(settings, name)
+            amounts = given.values() if isinstance(given, Mapping) else [given]
+            wrong = any(amount is not None and not 0 <= amount < MILLION for amount in amounts)
+        except (ArithmeticError, AttributeError, TypeError, ValueError):
+            wrong = True
+        if wrong:
+            hint = "Write amounts as '0.08', without a currency."
+            yield _error(8, f"PASSWORDLESS_AUTH_{name} is not made of amounts below a million.", hint)
 
 
 def check_policy_and_channels(**_kwargs: Any) -> Iterator[Message]:
@@ -490,6 +511,7 @@ _CHECKS: Final[Iterable[Callable[..., Iterator[Message]]]] = (
     check_choices,
     check_passkeys,
     check_numbers,
+    check_money,
     check_policy_and_channels,
     check_sms,
     check_limits,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -266,6 +267,55 @@ class Settings:
         """Text messages to one phone number asked for by one browser that has signed in to it before: a budget of its
         own."""
         return str(self._get("SMS_LIMIT_PER_KNOWN_BROWSER", "1/60s,5/h,10/d"))
+
+    @property
+    def SMS_LIMIT_PER_PREFIX(self) -> str:
+        """Text messages to numbers of one block (calling code and five digits) asked for by browsers that have never
+        signed in to them."""
+        return str(self._get("SMS_LIMIT_PER_PREFIX", "20/h"))
+
+    @property
+    def SMS_LIMIT_PER_IP(self) -> str:
+        """Text messages that such browsers ask for from one IP address (IPv6: one /64 network)."""
+        return str(self._get("SMS_LIMIT_PER_IP", "10/h"))
+
+    @property
+    def SMS_LIMIT_PER_NETWORK(self) -> str:
+        """Text messages that such browsers ask for from one neighbourhood (IPv4: /24, IPv6: /48)."""
+        return str(self._get("SMS_LIMIT_PER_NETWORK", "50/h"))
+
+    @property
+    def SMS_LIMIT_TOTAL(self) -> str:
+        """Text messages that such browsers ask for in all."""
+        return str(self._get("SMS_LIMIT_TOTAL", "500/d"))
+
+    @property
+    def SMS_PRICES(self) -> Mapping[str, Decimal]:
+        """What a text message is reckoned at, by country, as ``{"DE": "0.08", "*": "0.10"}``: the dearest of your
+        providers, for your longest text. ``*`` is for all others."""
+        return {str(name): Decimal(str(price)) for name, price in self._get("SMS_PRICES", {"*": "0.10"}).items()}
+
+    @property
+    def SMS_CEILING_PER_DAY(self) -> Decimal | None:
+        """What text messages may cost in 24 hours, by ``SMS_PRICES`` and in their currency. A quarter of it is kept for
+        browsers that have signed in before. ``None``: no ceiling."""
+        ceiling = self._get("SMS_CEILING_PER_DAY", "50")
+        return None if ceiling is None else Decimal(str(ceiling))
+
+    @property
+    def SMS_BREAKER_MESSAGES(self) -> int:
+        """From how many codes by text message within an hour, to one country or one block, the breaker judges."""
+        return int(self._get("SMS_BREAKER_MESSAGES", 15))
+
+    @property
+    def SMS_BREAKER_UNUSED(self) -> float:
+        """The share of them that nobody typed from which on text messages are paused there, from 0 to 1."""
+        return float(self._get("SMS_BREAKER_UNUSED", 0.7))
+
+    @property
+    def SMS_BREAKER_PAUSE(self) -> int:
+        """For how long, in seconds."""
+        return int(self._get("SMS_BREAKER_PAUSE", 3600))
 
     @property
     def LIMIT_STARTS_PER_IP(self) -> str:

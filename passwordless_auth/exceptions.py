@@ -144,6 +144,12 @@ class TooManyRequests(PasswordlessError):
         self.scope = scope
 
 
+class TextsPaused(TooManyRequests):
+    """No text messages to this part of the world for a while: the day's budget is spent, or somebody abuses them."""
+
+    detail = _("No text messages go there at the moment. Please sign in with your e-mail address or a passkey.")
+
+
 class WrongBrowser(PasswordlessError):
     code = "wrong_browser"
     detail = _("The code has to be typed in the browser that asked for it.")

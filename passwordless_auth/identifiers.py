@@ -95,6 +95,12 @@ class Identifier:
         return _numbers().region_code_for_number(_number(self.canonical)) or ""
 
     @property
+    def prefix(self) -> str:
+        """The block that a phone number belongs to: its calling code and five more digits, "+4915123"."""
+        number = _number(self.canonical)
+        return self.canonical[: 1 + len(str(number.country_code)) + 5]
+
+    @property
     def display(self) -> str:
         """As people write it: "+49 1512 3456789"."""
         if self.kind != "phone":

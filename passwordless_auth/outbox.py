@@ -77,7 +77,7 @@ def deliver(pk: int, *, lease: datetime) -> bool:
         cost=receipt.cost,
         currency=receipt.currency,
     )
-    announce("delivery_handed_over", masked=delivery.masked, message=delivery.kind)
+    announce("delivery_handed_over", masked=delivery.masked, message=delivery.kind, channel=delivery.channel)
     return True
 
 

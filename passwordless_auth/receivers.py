@@ -6,7 +6,8 @@ from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db.models.signals import post_delete, post_save, pre_delete
 
-from .flows import accounts, totp
+from . import signals
+from .flows import accounts, pumping, totp
 from .models import Totp
 from .sessions import on_logged_in, on_logged_out
 
@@ -18,4 +19,5 @@ def connect() -> None:
         signal.connect(totp.follow, sender=Totp, dispatch_uid="passwordless_auth.totp")
     Totp.verifier = totp.verify_token
     user_logged_in.connect(on_logged_in, dispatch_uid="passwordless_auth.logged_in")
+    signals.security_event.connect(pumping.look_now_and_then, dispatch_uid="passwordless_auth.pumping")
     user_logged_out.connect(on_logged_out, dispatch_uid="passwordless_auth.logged_out")

@@ -75,6 +75,11 @@ class Requester:
         """What limits count by: the IPv4 address, or the IPv6 /64, which one customer owns whole."""
         return network_of(self.ip)
 
+    @property
+    def wide_network(self) -> str:
+        """The neighbourhood: the IPv4 /24, or the IPv6 /48, which a whole company or a rented range has."""
+        return network_of(self.ip, ipv4=24, ipv6=48)
+
 
 @dataclass(frozen=True)
 class Operator:
@@ -112,10 +117,9 @@ def client_ip(meta: Mapping[str, str]) -> str:
     return (_address(hops[-proxies]) if len(hops) >= proxies else "") or connection
 
 
-def network_of(ip: str) -> str:
-    if ":" not in ip:
-        return ip
-    return str(ipaddress.ip_network(f"{ip}/64", strict=False))
+def network_of(ip: str, *, ipv4: int = 32, ipv6: int = 64) -> str:
+    length = ipv6 if ":" in ip else ipv4
+    return ip if not ip or length == 32 else str(ipaddress.ip_network(f"{ip}/{length}", strict=False))
 
 
 def describe(user_agent: str) -> tuple[str, str]:

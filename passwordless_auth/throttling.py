@@ -13,7 +13,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -54,11 +54,12 @@ class Limit:
 
 @dataclass(frozen=True)
 class Bucket:
-    """What is limited: ``action`` for ``key``, by all of ``limits``."""
+    """What is limited: ``action`` for ``key``, by all of ``limits``. ``weight``: how much one time counts."""
 
     action: str
     key: str
     limits: Sequence[Limit]
+    weight: int = 1
 
     def windows(self) -> dict[Window, Limit]:
         return {Window(self.action, self.key, limit.period): limit for limit in self.limits}
@@ -143,7 +144,7 @@ def hit(buckets: Sequence[Bucket], *, now: datetime) -> None:
     count.
     """
     wanted = {window: limit for bucket in buckets for window, limit in bucket.windows().items()}
-    counts = _count(wanted, now=now)
+    counts = _count(_weights(buckets), now=now)
     over = {window: counts[window] for window, limit in wanted.items() if counts[window][0] > limit.count}
     if not over:
         return
@@ -155,13 +156,20 @@ def hit(buckets: Sequence[Bucket], *, now: datetime) -> None:
 
 def used_up(buckets: Sequence[Bucket], *, now: datetime) -> dict[str, int]:
     """The actions whose limit is reached, with the seconds until it is free again. Counts nothing."""
+    actions: dict[str, int] = {}
+    for window, wait in full(buckets, now=now).items():
+        actions[window.action] = max(wait, actions.get(window.action, 0))
+    return actions
+
+
+def full(buckets: Sequence[Bucket], *, now: datetime) -> dict[Window, int]:
+    """The windows of these buckets whose limit is reached, with the seconds until it is free again."""
     wanted = {window: limit for bucket in buckets for window, limit in bucket.windows().items()}
-    full: dict[str, int] = {}
-    for window, (number, resets_at) in _read(wanted, now=now).items():
-        if number >= wanted[window].count:
-            wait = max(1, math.ceil(resets_at - now.timestamp()))
-            full[window.action] = max(wait, full.get(window.action, 0))
-    return full
+    return {
+        window: max(1, math.ceil(resets_at - now.timestamp()))
+        for window, (number, resets_at) in _read(wanted, now=now).items()
+        if number >= wanted[window].count
+    }
 
 
 def refund(buckets: Iterable[Bucket]) -> None:
@@ -172,9 +180,17 @@ def refund(buckets: Iterable[Bucket]) -> None:
     for bucket in buckets:
         for window in bucket.windows():
             try:
-                cache.decr(_cache_key(window))
+                cache.decr(_cache_key(window), bucket.weight)
             except Exception:  # the window is over, or the cache is down: nothing to take back
                 logger.debug("A limit could not be refunded", exc_info=True)
+
+
+def forget(buckets: Iterable[Bucket]) -> None:
+    """Begin anew: what was counted in these buckets counts no more."""
+    windows = [window for bucket in buckets for window in bucket.windows()]
+    if (cache := _cache()) is not None:
+        cache.delete_many([_cache_key(window) for window in windows])
+    Counter.objects.forget(windows)
 
 
 def note_refusal(refusal: TooManyRequests, buckets: Iterable[Bucket], *, requester: Requester, now: datetime) -> None:
@@ -194,18 +210,21 @@ def note_refusal(refusal: TooManyRequests, buckets: Iterable[Bucket], *, request
 # -- the two stores: {window: (count, end of the window in seconds since 1970)}
 
 
-def _count(windows: Iterable[Window], *, now: datetime) -> dict[Window, tuple[int, float]]:
-    windows = list(windows)
+def _weights(buckets: Iterable[Bucket]) -> dict[Window, int]:
+    return {window: bucket.weight for bucket in buckets for window in bucket.windows()}
+
+
+def _count(windows: Mapping[Window, int], *, now: datetime) -> dict[Window, tuple[int, float]]:
     cache = _cache()
     if cache is not None:
         try:
             found = {}
-            for window in windows:
+            for window, weight in windows.items():
                 key = _cache_key(window)
                 # The key names its window and outlives it, so the increment can't meet a key that has just run out
                 # (it would come back without a time-out and count for ever).
                 cache.add(key, 0, timeout=2 * window.period)
-                found[window] = (cache.incr(key), _window_end(window))
+                found[window] = (cache.incr(key, weight), _window_end(window))
             return found
         except Exception:
             logger.exception("The cache that counts limits does not answer; the database counts")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,15 @@ def test_the_defaults_are_those_of_the_security_rules():
         "SMS_LINKS": False,
         "SMS_LIMIT_PER_NUMBER": "1/60s,5/h,10/d",
         "SMS_LIMIT_PER_KNOWN_BROWSER": "1/60s,5/h,10/d",
+        "SMS_LIMIT_PER_PREFIX": "20/h",
+        "SMS_LIMIT_PER_IP": "10/h",
+        "SMS_LIMIT_PER_NETWORK": "50/h",
+        "SMS_LIMIT_TOTAL": "500/d",
+        "SMS_PRICES": {"*": Decimal("0.10")},
+        "SMS_CEILING_PER_DAY": Decimal(50),
+        "SMS_BREAKER_MESSAGES": 15,
+        "SMS_BREAKER_UNUSED": 0.7,
+        "SMS_BREAKER_PAUSE": 3600,
         "CHANNELS": {"email": {"BACKEND": "passwordless_auth.channels.email.EmailChannel"}},
         "SENDER": "thread",
         "CODE_IN_SUBJECT": True,

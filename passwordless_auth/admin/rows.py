@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from ..exceptions import InvalidIdentifier
 from ..identifiers import parse
 from ..models import Challenge, Event, Identity, Passkey, Proof, SignIn, Totp
+from .texts import TextMessages
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]  # generic for the type checker only
@@ -145,7 +146,7 @@ class ChallengeAdmin(ReadOnlyAdmin):
         return " · ".join(filter(None, (row.asker["browser"], row.asker["os"])))
 
 
-class DeliveryAdmin(ReadOnlyAdmin):
+class DeliveryAdmin(TextMessages, ReadOnlyAdmin):
     list_display = ("created_at", "masked", "kind", "channel", "state", "attempts", "handed_over_at", "error")
     list_filter = ("state", "kind", "channel", "created_at")
     search_fields = ("public_id__exact", "provider_id__exact")

@@ -117,12 +117,12 @@ class Breaker:
         now = timezone.now()
         probation_until = self._state(alias).probation_until
         failures = Window("provider_failures", alias, FAILURES_WITHIN)
-        number = Counter.objects.add([failures], now=now)[failures].number
+        number = Counter.objects.add({failures: 1}, now=now)[failures].number
         if number < FAILURES and not (probation_until and probation_until > now):
             return
         if self.is_open(alias):
             return  # all were paused, or another thread was first
-        Counter.objects.add([_pause(alias), _probation(alias)], now=now)
+        Counter.objects.add({_pause(alias): 1, _probation(alias): 1}, now=now)
         record("provider_paused", now=now, channel=alias)
         self._states.pop(alias, None)
 

@@ -24,6 +24,7 @@ from ..exceptions import (
     PasswordlessError,
     Spent,
     Superseded,
+    TextsPaused,
     TooManyRequests,
     TooManyTries,
     WrongBrowser,
@@ -35,7 +36,7 @@ from ..models.challenge import EXPIRY_OF, PROVING, SIGNING_IN, scope_of, spend, 
 from ..models.event import announce, record
 from ..policies import Rules
 from ..requester import Requester
-from . import accounts, completion, recovery, step_up
+from . import accounts, completion, pumping, recovery, step_up
 from .completion import Outcome
 
 #: What a flow does when two requests meet on a unique row: once more, from the beginning.
@@ -73,7 +74,7 @@ def start(
         if member is not None:
             # SECURITY: whose address it is, if anybody's, decides nothing: who adds one must not find out.
             identity = None
-        buckets = _budgets(identifier, identity, requester)
+        buckets = _budgets(identifier, requester, known=accounts.knows_browser(identity))
         try:
             with transaction.atomic(durable=True):
                 throttling.hit(buckets, now=now)
@@ -85,9 +86,12 @@ def start(
                 supersede(open_scope=challenge.open_scope or "", now=now)
                 challenge.save(force_insert=True)
                 outbox.post(_message(challenge, _kind(challenge, identity, requester), now))
+        except TextsPaused:
+            throttling.refund(buckets)
+            raise
         except TooManyRequests as refusal:
             throttling.note_refusal(refusal, buckets, requester=requester, now=now)
-            raise
+            raise pumping.refusal_of(refusal) from refusal
         except (IntegrityError, OperationalError):
             # Two starts of one browser at one moment: the loser of the unique scope supersedes the winner.
             throttling.refund(buckets)
@@ -100,12 +104,13 @@ def start(
     raise AssertionError("unreachable")
 
 
-def _budgets(identifier: Identifier, identity: Identity | None, requester: Requester) -> list[throttling.Bucket]:
+def _budgets(identifier: Identifier, requester: Requester, *, known: bool) -> list[throttling.Bucket]:
     """SECURITY: a browser that this account knows has a budget of its own, and what else happens at its IP address
     doesn't count for it: neither a stranger nor a neighbour can lock its owner out."""
-    if accounts.knows_browser(identity):
-        return [throttling.sends(identifier, known_browser=requester.browser_digest)]
-    return [throttling.sends(identifier, known_browser=""), throttling.starts(requester)]
+    texts = pumping.budgets(identifier, requester, known=known)
+    if known:
+        return [throttling.sends(identifier, known_browser=requester.browser_digest), *texts]
+    return [throttling.sends(identifier, known_browser=""), throttling.starts(requester), *texts]
 
 
 def _draft(
@@ -125,7 +130,9 @@ def _draft(
     guesses = throttling.failures_of_account(
         identifier.canonical, known_browser=requester.browser_digest if known else ""
     )
-    guessed_out = bool(throttling.used_up([guesses], now=now))
+    full = throttling.used_up([guesses, *pumping.pauses(identifier, known=known)], now=now)
+    pumping.refuse_paused(full)
+    guessed_out = guesses.action in full
     code_expires_at = now + timedelta(seconds=rules.code_lifetime)
     link_expires_at = now + timedelta(seconds=rules.link_lifetime)
     return Challenge(
@@ -193,10 +200,9 @@ def resend(challenge: Challenge, *, requester: Requester, now: datetime | None =
     """Send the same code and link once more. Raises what ``start`` and ``verify`` raise of limits and lifetimes."""
     now = now or timezone.now()
     require_open(challenge, now=now)
-    known = requester.browser_digest if challenge.from_known_browser else ""
-    buckets = [throttling.sends(challenge.identifier, known_browser=known)]
-    if not known:
-        buckets.append(throttling.starts(requester))
+    known = challenge.from_known_browser
+    buckets = _budgets(challenge.identifier, requester, known=known)
+    pumping.refuse_paused(throttling.used_up(pumping.pauses(challenge.identifier, known=known), now=now))
     try:
         with transaction.atomic(durable=True):
             throttling.hit(buckets, now=now)
@@ -209,7 +215,7 @@ def resend(challenge: Challenge, *, requester: Requester, now: datetime | None =
             outbox.post(delivery)
     except TooManyRequests as refusal:
         throttling.note_refusal(refusal, buckets, requester=requester, now=now)
-        raise
+        raise pumping.refusal_of(refusal) from refusal
     announce("sign_in_resent", masked=challenge.masked, requester=requester)
     return delivery
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import reduce
 from typing import Any, NamedTuple
@@ -44,8 +44,8 @@ def _counts(rows: Iterable[Sequence[Any]], connection: BaseDatabaseWrapper) -> d
 
 
 class CounterQuerySet(models.QuerySet["Counter"]):
-    def add(self, windows: Iterable[Window], *, now: datetime) -> dict[Window, Count]:
-        """Count one in each window and return the new counts, in one statement (two on MariaDB and MySQL).
+    def add(self, windows: Mapping[Window, int], *, now: datetime) -> dict[Window, Count]:
+        """Count so much in each window and return the new counts, in one statement (two on MariaDB and MySQL).
 
         A window begins with its first action. The rows stay locked until the surrounding transaction ends, and a
         rollback takes the counts back: so parallel requests can't pass a limit, and what was refused isn't counted.
@@ -61,15 +61,15 @@ class CounterQuerySet(models.QuerySet["Counter"]):
 
         params: list[str | int | None] = []
         for window in ordered:
-            params += [*window, stamp(now + timedelta(seconds=window.period))]
-        rows = ", ".join(["(%s, %s, %s, 1, 0, %s)"] * len(ordered))
+            params += [*window, windows[window], stamp(now + timedelta(seconds=window.period))]
+        rows = ", ".join(["(%s, %s, %s, %s, 0, %s)"] * len(ordered))
         insert = f"INSERT INTO {table} ({action}, {key}, {period}, {count}, {refused}, {resets_at}) VALUES {rows}"  # noqa: S608 (names only; values are parameters)
         params += [stamp(now)] * 3
 
         if connection.vendor == "mysql":
             # Assignments run left to right and see what the earlier ones wrote: so the end of the window comes last.
             update = (
-                f" ON DUPLICATE KEY UPDATE {count} = IF({resets_at} <= %s, 1, {count} + 1),"
+                f" ON DUPLICATE KEY UPDATE {count} = IF({resets_at} <= %s, 0, {count}) + VALUES({count}),"
                 f" {refused} = IF({resets_at} <= %s, 0, {refused}),"
                 f" {resets_at} = IF({resets_at} <= %s, VALUES({resets_at}), {resets_at})"
             )
@@ -79,7 +79,7 @@ class CounterQuerySet(models.QuerySet["Counter"]):
 
         update = (
             f" ON CONFLICT ({action}, {key}, {period}) DO UPDATE SET"
-            f" {count} = CASE WHEN {table}.{resets_at} <= %s THEN 1 ELSE {table}.{count} + 1 END,"
+            f" {count} = CASE WHEN {table}.{resets_at} <= %s THEN 0 ELSE {table}.{count} END + excluded.{count},"
             f" {refused} = CASE WHEN {table}.{resets_at} <= %s THEN 0 ELSE {table}.{refused} END,"
             f" {resets_at} = CASE WHEN {table}.{resets_at} <= %s THEN excluded.{resets_at}"
             f" ELSE {table}.{resets_at} END RETURNING {action}, {key}, {period}, {count}, {resets_at}"
@@ -116,6 +116,12 @@ class CounterQuerySet(models.QuerySet["Counter"]):
         running = named.filter(resets_at__gt=now)
         running.update(refused=F("refused") + 1)
         return running.filter(refused=1).exists()
+
+    def forget(self, windows: Iterable[Window]) -> None:
+        """Delete the counts of these windows."""
+        named = self._named(windows)
+        if named is not None:
+            named.delete()
 
     def _named(self, windows: Iterable[Window]) -> CounterQuerySet | None:
         wanted = Q()
