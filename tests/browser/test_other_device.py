@@ -84,7 +84,8 @@ def test_a_phone_gets_a_passkey_and_signs_in_with_it(person, phone, ada):
     phone.presses("Sign in with the passkey")
     phone.page.wait_for_url(lambda url: "/enrol/" not in url)
     phone.is_signed_in_as(ada)
-    assert "A passkey was added" in person.site.message(ada, 3)["subject"]
+    assert person.site.message(ada, about="A passkey was added")
+    assert person.site.message(ada, about="New sign-in")
 
 
 #: Reads the lightness of a picture, 0 to 255, at points that are given as parts of its sides.
