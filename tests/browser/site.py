@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -110,10 +111,10 @@ class Site:
         return json.loads(self.read(f"/inbox/messages.json?{urlencode({'to': to})}"))["messages"]
 
     def message(self, to: str, number: int = 1, *, about: str = "") -> dict[str, str]:
-        """The newest message to an address, once ``number`` of them have come; ``about``: of those whose subject says
-        this."""
+        """The newest message to an address, once ``number`` of them have come; ``about``: of those whose subject
+        has what this regular expression says."""
         end = time.monotonic() + 15
-        while len(found := [each for each in self.messages(to) if about in each["subject"]]) < number:
+        while len(found := [each for each in self.messages(to) if re.search(about, each["subject"])]) < number:
             assert time.monotonic() < end, f"{len(found)} of {number} messages to {to}\n{self.log.read_text()}"
             time.sleep(0.05)
         return found[0]

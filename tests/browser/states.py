@@ -861,7 +861,7 @@ def error_same_browser(stage):
 def report(stage):
     _strong(stage)
     reader = stage.person(user_agent=IPHONE)
-    added = "Passkey" if stage.german else "A passkey was added"
+    added = "A passkey was added|Passkey hinzugefügt"
     reader.opens(stage.site.message(stage.site.newest_user(), about=added)["link"])
     return reader
 
@@ -971,7 +971,7 @@ def error_identity_taken(stage):
     stage.people.remove(other)
     person = _signed_in(stage)
     _asks_to_add(person, guarded)
-    about = "hinzu" if stage.german else "adds this address"
+    about = "adds this address|fügt diese Adresse"
     person.types_code(stage.site.message(guarded, about=about)["code"])
     return person
 
@@ -979,7 +979,7 @@ def error_identity_taken(stage):
 @state("report", german=True)
 def report_of_an_address(stage):
     _person, ada = _ada_with_two(stage)
-    about = "eine Adresse hinzugefügt" if stage.german else "An address was added"
+    about = "An address was added|eine Adresse hinzugefügt"
     reader = stage.person(user_agent=IPHONE)
     reader.opens(stage.site.message(ada, about=about)["link"])
     return reader
