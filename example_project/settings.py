@@ -120,6 +120,7 @@ for name, kind in {
     "SESSION_LIFETIME": int,
     "STEP_UP_LIFETIME": int,
     "RETENTION_CHALLENGES": int,
+    "RETENTION_ADDRESS_MARKS": int,
     "RETENTION_REQUESTERS": int,
     "RETENTION_EVENTS": int,
     "RETENTION_KNOWN_BROWSERS": int,

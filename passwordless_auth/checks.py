@@ -25,6 +25,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
 from . import channels, throttling
+from .channels.email import WITHOUT_TRACKING_SWITCH, EmailChannel
 from .conf import settings
 from .derivation import ALPHABETS
 from .identifiers import is_country
@@ -216,6 +217,7 @@ def check_numbers(**_kwargs: Any) -> Iterator[Message]:
         ("RECOVERY_CODE_COUNT", 1, 100),
         ("RECOVERED_LIFETIME", 60, YEAR),
         ("RETENTION_CHALLENGES", 0, 100 * YEAR),
+        ("RETENTION_ADDRESS_MARKS", 0, 100 * YEAR),
         ("RETENTION_REQUESTERS", 0, 100 * YEAR),
         ("RETENTION_EVENTS", 0, 100 * YEAR),
         ("RETENTION_KNOWN_BROWSERS", 0, 100 * YEAR),
@@ -377,6 +379,56 @@ def _check_tasks() -> Iterator[Message]:
         )
 
 
+def check_receipts(**_kwargs: Any) -> Iterator[Message]:
+    """Whether what a provider knows of a message can reach us."""
+    for esp_name, hook in _anymail_in_use():
+        if not apps.is_installed("anymail"):
+            yield _warning(
+                27,
+                f"Mail leaves by {esp_name} with Anymail, but 'anymail' is not in INSTALLED_APPS.",
+                "Add it: what the provider tells (delivered, came back) is heard only then.",
+            )
+            continue
+        try:
+            reverse(hook)
+        except NoReverseMatch:
+            yield _warning(
+                28,
+                f"Mail leaves by {esp_name} with Anymail, but nobody hears what becomes of it.",
+                'Add path("anymail/", include("anymail.urls")) to the root URLconf, and enter the address of the '
+                "webhook at the provider: see the how-to on mail providers.",
+            )
+
+
+def _anymail_in_use() -> Iterator[tuple[str, str]]:
+    """Name and webhook of each provider that a channel sends with."""
+    for alias in settings.CHANNELS:
+        try:
+            channel = channels.channel(alias)
+            if not isinstance(channel, EmailChannel):
+                continue
+            connection = channel.connection()
+        except Exception:  # noqa: BLE001, S112 (told by check_policy_and_channels, or by Anymail itself)
+            continue
+        for base in type(connection).__mro__:
+            package, _dot, name = base.__module__.rpartition(".")
+            if package == "anymail.backends" and name not in {"base", "base_requests", "console", "test"}:
+                yield connection.esp_name, f"anymail:{name}_tracking_webhook"
+                break
+
+
+def check_click_tracking(**_kwargs: Any) -> Iterator[Message]:
+    """Where Anymail can tell the provider to leave links alone, the channel does; elsewhere only its owner can."""
+    for esp_name, _hook in _anymail_in_use():
+        if esp_name in WITHOUT_TRACKING_SWITCH:
+            yield _weak(
+                119,
+                f"Whether {esp_name} rewrites the links of messages to count clicks can't be decided from here.",
+                "Switch click tracking off at the provider: it would hand sign-in links to somebody else. Then silence "
+                "this.",
+            )
+
+
 def _weak(number: int, text: str, hint: str = "See the security page of the documentation.") -> Message:
     return _warning(number, text, hint)
 
@@ -518,13 +570,14 @@ _CHECKS: Final[Iterable[Callable[..., Iterator[Message]]]] = (
     check_sessions,
     check_wiring,
     check_sender,
+    check_receipts,
 )
 
 
 def register_all() -> None:
     for check in _CHECKS:
         checks.register(_listed(check), checks.Tags.security)
-    for check in (check_weak_numbers, check_weak_cookies, check_admin):
+    for check in (check_weak_numbers, check_weak_cookies, check_admin, check_click_tracking):
         checks.register(_listed(check), checks.Tags.security, deploy=True)
     for check in (check_keys_in_use, check_unimported_users):
         checks.register(_listed(check), checks.Tags.database)

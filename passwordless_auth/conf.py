@@ -383,6 +383,11 @@ class Settings:
         return int(self._get("RETENTION_CHALLENGES", 86400))
 
     @property
+    def RETENTION_ADDRESS_MARKS(self) -> int:
+        """Seconds that an address stays marked after its last message came back or was reported as spam."""
+        return int(self._get("RETENTION_ADDRESS_MARKS", 90 * 86400))
+
+    @property
     def RETENTION_REQUESTERS(self) -> int:
         """Seconds that ended sign-ins, and IP addresses and user agents anywhere, are kept."""
         return int(self._get("RETENTION_REQUESTERS", 90 * 86400))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db.models.signals import post_delete, post_save, pre_delete
 
 from . import signals
-from .flows import accounts, pumping, totp
+from .flows import accounts, anymail, pumping, totp
 from .models import Totp
 from .sessions import on_logged_in, on_logged_out
 
@@ -21,3 +22,7 @@ def connect() -> None:
     user_logged_in.connect(on_logged_in, dispatch_uid="passwordless_auth.logged_in")
     signals.security_event.connect(pumping.look_now_and_then, dispatch_uid="passwordless_auth.pumping")
     user_logged_out.connect(on_logged_out, dispatch_uid="passwordless_auth.logged_out")
+    if apps.is_installed("anymail"):
+        from anymail.signals import tracking
+
+        tracking.connect(anymail.on_tracking, dispatch_uid="passwordless_auth.anymail")

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.core import checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+from django.urls import include, path
 from django.utils import timezone
 
 from passwordless_auth import checks as ours
@@ -340,6 +341,65 @@ def test_the_command_stops_at_an_error(settings):
 @pytest.mark.django_db
 def test_our_own_settings_are_right():
     call_command("check", fail_level="WARNING")
+
+
+# -- W027, W028, W119: mail by Anymail
+
+
+def use_anymail(settings, name, **anymail):
+    settings.ANYMAIL = anymail
+    mail_by(settings, f"anymail.backends.{name}.EmailBackend")
+
+
+def mail_by(settings, backend):
+    if django.VERSION >= (6, 1):
+        settings.MAILERS = {"default": {"BACKEND": backend}}
+    else:
+        settings.EMAIL_BACKEND = backend
+
+
+def without_webhooks():
+    return type("Urls", (), {"urlpatterns": [path("", include("passwordless_auth.urls"))]})
+
+
+def test_a_provider_that_is_heard_and_leaves_links_alone_is_no_word_worth(apply, settings):
+    use_anymail(settings, "postmark", POSTMARK_SERVER_TOKEN="t", SEND_DEFAULTS={"track_clicks": True})
+    assert found(include_deployment_checks=True) == []
+
+
+def test_a_provider_that_nobody_hears_is_told(apply, settings):
+    use_anymail(settings, "postmark", POSTMARK_SERVER_TOKEN="t")
+    settings.ROOT_URLCONF = without_webhooks()
+    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "anymail"]
+    assert found() == ["W027"]
+
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "anymail"]
+    assert found() == ["W028"]
+
+
+def test_a_host_s_own_kind_of_a_provider_s_backend_is_known(apply, settings):
+    use_anymail(settings, "postmark", POSTMARK_SERVER_TOKEN="t")
+    mail_by(settings, f"{__name__}.own_postmark")
+    settings.ROOT_URLCONF = without_webhooks()
+
+    assert found() == ["W028"]
+
+
+def own_postmark(*args, **kwargs):
+    from anymail.backends.postmark import EmailBackend
+
+    return type("Ours", (EmailBackend,), {})(*args, **kwargs)
+
+
+def test_a_provider_whose_click_tracking_is_out_of_reach_is_told(apply, settings):
+    use_anymail(settings, "brevo", BREVO_API_KEY="k")
+    assert found() == []
+    assert found(include_deployment_checks=True) == ["W119"]
+
+
+def test_a_provider_without_its_settings_is_anymail_s_to_tell(apply, settings):
+    use_anymail(settings, "postmark")
+    assert found(include_deployment_checks=True) == []
 
 
 # -- E017, W019 … W022: what lies around

@@ -91,6 +91,7 @@ def test_the_defaults_are_those_of_the_security_rules():
         "SESSION_LIFETIME": 2592000,
         "STEP_UP_LIFETIME": 600,
         "RETENTION_CHALLENGES": 86400,
+        "RETENTION_ADDRESS_MARKS": 7776000,
         "RETENTION_REQUESTERS": 7776000,
         "RETENTION_EVENTS": 31536000,
         "RETENTION_KNOWN_BROWSERS": 34560000,

@@ -61,6 +61,7 @@ class AsyncInvoices(View):
 urlpatterns = [
     path("", include("passwordless_auth.urls")),
     path("admin/", admin.site.urls),
+    path("anymail/", include("anymail.urls")),
     path("open/", hello),
     path("members/", login_required(hello)),
     path("recent/", recent_sign_in_required(hello)),

@@ -27,7 +27,7 @@ from .. import sessions
 from ..conf import settings
 from ..decorators import to_step_up
 from ..exceptions import LastWayIn
-from ..flows import operator, ways_in
+from ..flows import operator, receipts, ways_in
 from ..flows.ways_in import WayIn
 from ..models import Level, Profile
 from ..requester import Operator, Requester
@@ -73,12 +73,12 @@ class ReasonForm(forms.Form):
 
 
 def user_of(row: Any) -> Any:
-    """Whose account a row is about."""
-    return row if isinstance(row, get_user_model()) else row.user
+    """Whose account a row is about; ``None`` for what is about none, but about an address."""
+    return row if isinstance(row, get_user_model()) else getattr(row, "user", None)
 
 
 class WithActs(ModelAdmin):
-    """For a ModelAdmin of users, or of rows that have a user: pages for ``acts``, and links to them."""
+    """For a ModelAdmin of users, of rows that have a user, or of addresses: pages for ``acts``, and links to them."""
 
     acts: ClassVar[Sequence[Act]] = ()
 
@@ -260,6 +260,24 @@ UNBLOCK: Final = Act(
 )
 
 
+# -- addresses
+
+
+LIFT_MARK: Final = Act(
+    name="lift-mark",
+    permission="passwordless_auth.delete_addressmark",
+    label=gettext_lazy("Lift the mark"),
+    title=gettext_lazy("Lift the marks of addresses"),
+    text=gettext_lazy(
+        "Whoever signs in with such an address is no longer told that there was trouble with it. Do this when you know "
+        "that messages arrive again; if the provider keeps a list of its own, take the address from that, too."
+    ),
+    done=lambda number: ngettext("{} mark is lifted.", "{} marks are lifted.", number).format(number),
+    run=lambda rows, by, requester: sum(receipts.lift(row, operator=by, requester=requester) for row in rows),
+    fits=lambda row: True,
+)
+
+
 # -- people
 
 
@@ -359,6 +377,15 @@ class PasskeyActs(WithActs):
 
     block, has_block_permission = _in_list(BLOCK, gettext_lazy("Block selected passkeys"))
     unblock, has_unblock_permission = _in_list(UNBLOCK, gettext_lazy("Unblock selected passkeys"))
+
+
+class MarkActs(WithActs):
+    """Lift marks, for a ModelAdmin of marked addresses."""
+
+    acts = (LIFT_MARK,)
+    actions = ("lift_mark",)
+
+    lift_mark, has_lift_mark_permission = _in_list(LIFT_MARK, gettext_lazy("Lift the marks of selected addresses"))
 
 
 class PeopleActs(WithActs):

@@ -7,11 +7,13 @@ from typing import Any, Final
 from django.contrib import admin
 from django.db.models import Model
 
-from ..models import Challenge, Delivery, Event, Identity, Passkey, Profile, RecoveryCode, SignIn, Totp
+from ..models import AddressMark, Challenge, Delivery, Event, Identity, Passkey, Profile, RecoveryCode, SignIn, Totp
+from .deliveries import AddressMarkAdmin, DeliveryAdmin
 from .factors import PasskeyAdmin, ProfileAdmin, RecoveryCodeAdmin, TotpAdmin
-from .rows import ChallengeAdmin, DeliveryAdmin, EventAdmin, IdentityAdmin, SignInAdmin
+from .rows import ChallengeAdmin, EventAdmin, IdentityAdmin, SignInAdmin
 
 ROWS: Final[dict[type[Model], type[admin.ModelAdmin[Any]]]] = {
+    AddressMark: AddressMarkAdmin,
     Challenge: ChallengeAdmin,
     Delivery: DeliveryAdmin,
     Event: EventAdmin,

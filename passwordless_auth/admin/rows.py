@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from ..exceptions import InvalidIdentifier
 from ..identifiers import parse
 from ..models import Challenge, Event, Identity, Passkey, Proof, SignIn, Totp
-from .texts import TextMessages
+from ..models.address_mark import is_marked
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]  # generic for the type checker only
@@ -146,31 +146,6 @@ class ChallengeAdmin(ReadOnlyAdmin):
         return " · ".join(filter(None, (row.asker["browser"], row.asker["os"])))
 
 
-class DeliveryAdmin(TextMessages, ReadOnlyAdmin):
-    list_display = ("created_at", "masked", "kind", "channel", "state", "attempts", "handed_over_at", "error")
-    list_filter = ("state", "kind", "channel", "created_at")
-    search_fields = ("public_id__exact", "provider_id__exact")
-    search_help_text = _("A whole e-mail address or phone number, a public id, or the provider's id")
-    ordering = ("-pk",)
-    fields = (
-        "public_id",
-        "masked",
-        "kind",
-        "channel",
-        "state",
-        "attempts",
-        "error",
-        "provider_id",
-        "language",
-        "created_at",
-        "available_at",
-        "handed_over_at",
-        "expires_at",
-        "challenge",
-        "user",
-    )
-
-
 class SignInAdmin(OfPersonAdmin):
     list_display = ("created_at", "user", "level", "methods", "state", "browser", "ip", "last_seen_at")
     list_filter = (StateFilter, "level", "end_reason", "created_at")
@@ -231,8 +206,20 @@ def _in_words(proof: Proof, name: str) -> str:
     return " · ".join(filter(None, (at, proof.method, which)))
 
 
-class IdentityAdmin(ReadOnlyAdmin):
-    list_display = ("masked", "user", "kind", "is_primary", "origin", "proven_at", "created_at")
+class WithMarks(ReadOnlyAdmin):
+    """Rows with an address, and whether it is marked: in the same statement."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(marked=is_marked())
+        return rows
+
+    @admin.display(description=_("address marked"))
+    def mark(self, row: Any) -> str:
+        return str(_("messages came back")) if row.marked else ""
+
+
+class IdentityAdmin(WithMarks):
+    list_display = ("masked", "user", "kind", "is_primary", "origin", "proven_at", "mark", "created_at")
     list_filter = ("kind", "origin", "is_primary")
     list_select_related = ("user",)
     search_fields = ("public_id__exact",)
@@ -251,6 +238,7 @@ class IdentityAdmin(ReadOnlyAdmin):
         "proven_at",
         "linked_from",
         "restored_at",
+        "mark",
         "created_at",
     )
 

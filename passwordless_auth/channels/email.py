@@ -11,8 +11,18 @@ from django.core.mail import EmailMultiAlternatives
 from ..conf import settings
 from .base import Channel, Message, Receipt, Rejected, Retryable
 
+#: Providers that take no metadata through Anymail. Their news find our row by the provider's own id.
+WITHOUT_METADATA: Final = frozenset({"MailerSend", "Postal"})
+#: Providers that Anymail can't tell, message by message, to leave links alone.
+WITHOUT_TRACKING_SWITCH: Final = frozenset({"Amazon SES", "Brevo", "Mailtrap", "Postal", "Resend", "Scaleway"})
+#: What our own id is called in a provider's metadata. (Postmark takes no more than 20 characters.)
+METADATA_KEY: Final = "passwordless_id"
+
 #: Seconds that a silent mail server may take, where the host's mail settings give no time-out of their own.
 TIMEOUT: Final = 5
+#: Seconds that Anymail waits at most for a provider's API, to connect and to answer: both end before the sender's lease
+#: does (``models.delivery.LEASE``), or another sender would take the message for lost.
+API_TIMEOUT: Final = 10
 
 
 class EmailChannel(Channel):
@@ -42,18 +52,34 @@ class EmailChannel(Channel):
         )
         email.attach_alternative(message.html, "text/html")
         try:
-            self._connection().send_messages([email])
+            connection = self.connection()
+            esp_name = getattr(connection, "esp_name", "")  # Anymail's backends have it
+            if esp_name:
+                _tell_anymail(email, esp_name, message.idempotency_key)
+            connection.send_messages([email])
         except Exception as error:
             raise _outcome(error) from error
         status = getattr(email, "anymail_status", None)
-        return Receipt(provider_id=str(getattr(status, "message_id", None) or ""))
+        return Receipt(provider=esp_name, provider_id=str(getattr(status, "message_id", None) or ""))
 
-    def _connection(self) -> Any:
+    def connection(self) -> Any:
+        """What Django's mail settings say that messages leave with."""
         connection: Any = mail.mailers[self.using] if django.VERSION >= (6, 1) else mail.get_connection()
         # SECURITY: without a time-out one silent mail server would hold a sender for ever.
         if getattr(connection, "timeout", TIMEOUT) is None:
             connection.timeout = TIMEOUT
+        elif hasattr(connection, "esp_name") and isinstance(getattr(connection, "timeout", None), int | float):
+            connection.timeout = min(connection.timeout, API_TIMEOUT)
         return connection
+
+
+def _tell_anymail(email: Any, esp_name: str, key: str) -> None:
+    """What Anymail reads from a message. A host's own ``ANYMAIL`` defaults count less."""
+    if esp_name not in WITHOUT_METADATA:
+        email.metadata = {METADATA_KEY: key}
+    if esp_name not in WITHOUT_TRACKING_SWITCH:
+        # SECURITY: a link that the provider rewrites goes through its servers, is kept there, and can be opened there.
+        email.track_clicks = email.track_opens = False
 
 
 def _outcome(error: Exception) -> Retryable | Rejected:

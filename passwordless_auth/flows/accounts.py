@@ -18,7 +18,7 @@ from .. import policies, sessions, signals
 from ..derivation import ALPHABETS
 from ..exceptions import Disabled, InvalidIdentifier, SignUpClosed
 from ..identifiers import Identifier, parse_email
-from ..models import Challenge, Identity, KnownBrowser, Passkey, Profile, RecoveryCode, SignIn, Totp
+from ..models import AddressMark, Challenge, Identity, KnownBrowser, Passkey, Profile, RecoveryCode, SignIn, Totp
 from ..models.compiled import CompiledSelect
 from ..models.event import announce, record
 from ..requester import Requester
@@ -446,6 +446,7 @@ def forget_user(sender: type, instance: Any, **_kwargs: Any) -> None:
     sessions.end(SignIn.objects.live().filter(user=instance), reason="deleted")
     addresses = list(Identity.objects.filter(user=instance).values_list("canonical", flat=True))
     Challenge.objects.filter(canonical__in=addresses).delete()
+    AddressMark.objects.filter(canonical__in=addresses).delete()
 
 
 def tell(signal: Signal, user: Any, identity: Identity) -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from .. import sessions
 from ..conf import settings
-from ..models import Challenge, Counter, Delivery, Event, KnownBrowser, SignIn, Totp
+from ..models import AddressMark, Challenge, Counter, Delivery, Event, KnownBrowser, SignIn, Totp
 
 #: Rows a statement: short locks, whatever has piled up.
 BATCH: Final = 1000
@@ -22,12 +22,14 @@ def purge(*, batch: int = BATCH, now: datetime | None = None) -> dict[str, int]:
     each kind."""
     now = now or timezone.now()
     challenges = now - timedelta(seconds=settings.RETENTION_CHALLENGES)
+    marks = now - timedelta(seconds=settings.RETENTION_ADDRESS_MARKS)
     requesters = now - timedelta(seconds=settings.RETENTION_REQUESTERS)
     browsers = now - timedelta(seconds=settings.RETENTION_KNOWN_BROWSERS)
     events = now - timedelta(seconds=settings.RETENTION_EVENTS)
     return {
         "deliveries": _delete(Delivery.objects.filter(expires_at__lt=challenges), "expires_at", batch),
         "challenges": _delete(Challenge.objects.filter(expires_at__lt=challenges), "expires_at", batch),
+        "address_marks": _delete(AddressMark.objects.filter(marked_at__lt=marks), "marked_at", batch),
         "counters": _delete(Counter.objects.filter(resets_at__lt=now), "resets_at", batch),
         "sign_ins_ended": _run_out(batch, now),
         "sign_ins": _delete(SignIn.objects.filter(ended_at__lt=requesters), "ended_at", batch),

@@ -1,5 +1,6 @@
 """One file per kind of row."""
 
+from .address_mark import AddressMark
 from .challenge import Challenge
 from .counter import Counter
 from .delivery import Delivery
@@ -14,6 +15,7 @@ from .sign_in import Level, Proof, SignIn
 from .totp import Totp
 
 __all__ = [
+    "AddressMark",
     "Challenge",
     "Counter",
     "Delivery",

@@ -218,6 +218,11 @@ class Delivery(models.Model):
             state = Delivery.State(entry["state"])
             yield Step(datetime.fromisoformat(entry["at"]), state, entry["by"], entry["detail"])
 
+    @property
+    def since(self) -> datetime:
+        """When it came to be what it is."""
+        return next((step.at for step in reversed(self.steps()) if step.state == self.state), self.created_at)
+
     def steps(self) -> list[Step]:
         """All that happened, in the order of its time: with the beginning, and with the moment of handing over."""
         found = [Step(self.created_at, Delivery.State.QUEUED, "", ""), *self.reports()]

@@ -17,9 +17,9 @@ from django.views.decorators.debug import sensitive_variables
 from .. import sessions, throttling
 from ..conf import settings
 from ..exceptions import Expired, InvalidCode, PasswordlessError, TooManyRequests, WrongBrowser
-from ..flows import completion, identities, sign_in
+from ..flows import completion, identities, receipts, sign_in
 from ..forms import CodeForm, IdentifierForm
-from ..models import Challenge, Delivery
+from ..models import Challenge
 from .base import (
     Action,
     PageView,
@@ -162,7 +162,7 @@ class WaitView(PageView):
         mailbox = challenge.identifier.mailbox
         seconds_left = max(0, math.floor((challenge.expires_at - now).total_seconds()))
         resend_seconds = seconds_to_resend(challenge)
-        delivery = newest_delivery(challenge)
+        progress = receipts.progress(challenge, now=now)
         return self.page_response(
             status=status,
             error_code=error_code,
@@ -174,8 +174,12 @@ class WaitView(PageView):
             accepts_link=challenge.accepts_link,
             code_length=challenge.code_length,
             code_is_numeric=challenge.code_alphabet == "digits",
-            delivery_state=delivery.state if delivery else Delivery.State.QUEUED,
-            delivery_at=delivery.handed_over_at if delivery else None,
+            delivery_state=progress.state,
+            delivery_at=progress.at,
+            delivery_seconds=progress.seconds(now),
+            trouble=progress.trouble,
+            other_way=progress.other_way,
+            other_ways=other_ways(challenge),
             expires_at=challenge.expires_at,
             seconds_left=seconds_left,
             resend_seconds=resend_seconds,
@@ -193,6 +197,23 @@ class WaitView(PageView):
 
     def actions_after(self, refusal: PasswordlessError) -> list[Action]:
         return after_refused_challenge(self, refusal, self.subject)
+
+
+def other_ways(challenge: Challenge) -> list[Action]:
+    """What somebody can do whose message does not come, beside a passkey and another address.
+
+    SECURITY: what this site has, and not what this account has: whoever types an address would learn of it."""
+    if challenge.purpose == Challenge.Purpose.STEP_UP:
+        if challenge.sign_in is not None and challenge.sign_in.pending_until is not None:
+            url = step_up_url(challenge.sign_in, challenge.next_url)
+        else:
+            url = with_next(reverse("passwordless_auth:step_up"), challenge.next_url)
+        return [Action(_("Choose another way"), url)]
+    # A recovery ends with a new passkey.
+    if challenge.purpose == Challenge.Purpose.SIGN_IN and {"passkey", "recovery_code"} <= set(settings.METHODS):
+        url = with_next(reverse("passwordless_auth:recovery"), challenge.next_url)
+        return [Action(_("Use a recovery code"), url)]
+    return []
 
 
 def goes_on_at(view: PageView, challenge: Challenge) -> str | None:
@@ -268,11 +289,14 @@ class WaitStatusView(PageView):
         if challenge is None:
             raise Expired
         now = timezone.now()
-        delivery = newest_delivery(challenge)
+        progress = receipts.progress(challenge, now=now)
         return JsonResponse(
             {
                 "state": _state_of(challenge, now),
-                "delivery": delivery.state if delivery else Delivery.State.QUEUED,
+                "delivery": progress.state,
+                "delivery_seconds": progress.seconds(now),
+                "trouble": progress.trouble,
+                "other_way": progress.other_way,
                 "seconds_left": max(0, math.floor((challenge.expires_at - now).total_seconds())),
                 "resend_seconds": seconds_to_resend(challenge),
                 "next": goes_on_at(self, challenge),
@@ -290,10 +314,6 @@ def _state_of(challenge: Challenge, now: Any) -> str:
     if not challenge.tries_left:
         return "dead"
     return "expired" if challenge.expires_at <= now else "open"
-
-
-def newest_delivery(challenge: Challenge) -> Delivery | None:
-    return Delivery.objects.filter(challenge=challenge).order_by("-pk").first()
 
 
 def seconds_to_resend(challenge: Challenge) -> int:

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from passwordless_auth.models import (
+    AddressMark,
     Challenge,
     Delivery,
     Event,
@@ -270,12 +271,15 @@ def person():
     TotpFactory(user=user)
     add_recovery_codes(user, 2)
     DeliveryFactory(challenge=ChallengeFactory(identity=identity))
+    AddressMark.objects.create(canonical=identity.canonical, reason="bounced", marked_at=timezone.now())
     sign_in = SignInFactory(user=user, level="phr")
     record("passkey_blocked", user=user, passkey=passkey.public_id, operator="root (1)", reason="stolen")
     return sign_in
 
 
-@pytest.mark.parametrize("model", [Challenge, Delivery, Event, Identity, Passkey, Profile, RecoveryCode, SignIn, Totp])
+@pytest.mark.parametrize(
+    "model", [AddressMark, Challenge, Delivery, Event, Identity, Passkey, Profile, RecoveryCode, SignIn, Totp]
+)
 def test_a_list_costs_the_same_for_five_rows_and_for_fifty(client_of_root, model):
     def cost(path):
         client_of_root.get(path)

@@ -139,12 +139,24 @@ class Site:
         self.change_challenge(to, code_expires_at=past, link_expires_at=past, expires_at=past)
 
     def set_delivery(self, to: str, state: str) -> None:
-        """Say that the newest message to an address is ``queued``, ``handed_over`` or ``failed``; nobody sends it."""
+        """Say how the newest message to an address is; nobody sends it."""
         self.sql(
             "UPDATE passwordless_auth_delivery SET state = ?, available_at = '2099-01-01 00:00:00' "
             "WHERE id = (SELECT MAX(id) FROM passwordless_auth_delivery WHERE canonical = ?)",
             state,
             to,
+        )
+
+    def delay(self, to: str) -> None:
+        """Let the newest message to an address be on its way for long."""
+        self.sql("UPDATE passwordless_auth_delivery SET created_at = '2026-01-01 00:00:00' WHERE canonical = ?", to)
+
+    def mark(self, address: str) -> None:
+        """Say that earlier messages to this address came back."""
+        self.sql(
+            "INSERT INTO passwordless_auth_addressmark (canonical, reason, provider, detail, marked_at) "
+            "VALUES (?, 'bounced', 'Postmark', 'bounced 550 5.1.1', '2026-01-01 00:00:00')",
+            address,
         )
 
     def age_session(self, key: str, seconds: int) -> None:

@@ -156,6 +156,30 @@ def wait_failed(stage):
     return person
 
 
+@state("wait", german=True)
+def wait_delivered(stage):
+    person, ada = _waiting(stage)
+    stage.site.set_delivery(ada, "delivered")
+    person.page.reload()
+    return person
+
+
+@state("wait", german=True)
+def wait_come_back(stage):
+    person, ada = _waiting(stage)
+    stage.site.set_delivery(ada, "bounced")
+    person.page.reload()
+    return person
+
+
+@state("wait", german=True)
+def wait_for_a_marked_address(stage):
+    person, ada = _waiting(stage)
+    stage.site.mark(ada)
+    person.page.reload()
+    return person
+
+
 @state("wait", "invalid_code", german=True)
 def wait_with_a_wrong_code(stage):
     person, ada = _waiting(stage)

@@ -20,9 +20,47 @@ def test_the_state_of_the_message_changes_on_screen(site, person):
     expect(state).to_have_text("On its way to the mail server.")
     site.set_delivery(ada, "handed_over")
     expect(state).to_have_text("Handed over to the mail server. It should arrive in a moment.")
+    ago = page.locator("[data-ago]")
+    expect(ago).to_have_text(re.compile(r"^now$|^\d+ seconds? ago$"))
+    another = page.get_by_role("link", name="Use a recovery code")
+    expect(another).to_be_hidden()
+    site.set_delivery(ada, "delivered")
+    expect(state).to_have_text("Delivered to your mailbox. If you don’t see it, look in the spam folder.")
+    site.set_delivery(ada, "bounced")
+    expect(state).to_have_text("This message could not be delivered. Please use another way.")
+    expect(another).to_be_visible()
     site.set_delivery(ada, "failed")
     expect(state).to_have_text("We could not send this message. Please check the address, and try again.")
     expect(state).to_have_attribute("role", "status")  # screen readers speak it
+
+
+def test_the_seconds_since_a_message_was_handed_over_go_on_by_themselves(site, person):
+    person.page.clock.install()
+    _keep_the_site_silent(person)
+    ada = address()
+    page = person.asks(ada)
+    site.set_delivery(ada, "handed_over")
+    page.reload()
+    ago = page.locator("[data-ago]")
+    expect(ago).to_have_text(re.compile(r"^now$|^\d+ seconds? ago$"))
+    page.clock.fast_forward("01:05")
+    expect(ago).to_have_text("1 minute ago")
+    assert page.locator("[role=status] [data-ago]").count() == 0  # a screen reader would speak every second
+
+
+def test_a_message_that_takes_too_long_brings_another_way(site, person):
+    ada = address()
+    page = person.asks(ada)
+    another = page.get_by_role("link", name="Use a recovery code")
+    expect(another).to_be_hidden()
+    site.delay(ada)
+    expect(another).to_be_visible()
+    expect(page.get_by_text("Lately there was trouble")).to_be_hidden()
+    site.mark(ada)
+    expect(page.get_by_text("Lately there was trouble")).to_be_visible()
+    another.click()
+
+    person.sees("recovery")
 
 
 def test_a_clock_says_when_the_message_may_be_asked_for_again(person):

@@ -17,6 +17,7 @@ from passwordless_auth.channels import Message, Rejected, Retryable, channel
 from passwordless_auth.channels.base import Channel
 from passwordless_auth.channels.email import TIMEOUT, EmailChannel
 from passwordless_auth.models import Delivery
+from passwordless_auth.models.delivery import LEASE
 from passwordless_auth.testing import outbox
 
 ROOT = Path(__file__).parents[2]
@@ -92,14 +93,24 @@ def test_one_of_several_mailers_may_be_named(settings):
 
 def test_a_server_without_a_time_out_gets_one_and_a_host_keeps_its_own(settings):
     use_backend(settings, "django.core.mail.backends.smtp.EmailBackend", host="localhost")
-    connection = EmailChannel()._connection()
+    connection = EmailChannel().connection()
     assert isinstance(connection, SmtpBackend)
     assert connection.timeout == TIMEOUT
 
     use_backend(settings, "django.core.mail.backends.smtp.EmailBackend", host="localhost", timeout=3)
     if django.VERSION < (6, 1):
         settings.EMAIL_TIMEOUT = 3
-    assert EmailChannel()._connection().timeout == 3
+    assert EmailChannel().connection().timeout == 3
+
+
+def test_a_provider_s_api_gets_less_time_than_a_message_is_leased_for(settings):
+    """Anymail's own 30 seconds are for each of connecting and answering."""
+    settings.ANYMAIL = {"POSTMARK_SERVER_TOKEN": "t"}
+    use_backend(settings, "anymail.backends.postmark.EmailBackend")
+    assert 2 * EmailChannel().connection().timeout < LEASE.total_seconds()
+
+    settings.ANYMAIL = {"POSTMARK_SERVER_TOKEN": "t", "REQUESTS_TIMEOUT": 3}
+    assert EmailChannel().connection().timeout == 3
 
 
 # -- what went wrong

@@ -27,7 +27,7 @@ class SmtpChannel(EmailChannel):
         super().__init__()
         self.port = port
 
-    def _connection(self):
+    def connection(self):
         alias = {"alias": "one of several"} if django.VERSION >= (6, 1) else {}
         return EmailBackend(host="127.0.0.1", port=self.port, timeout=1, **alias)
 

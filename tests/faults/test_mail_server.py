@@ -195,8 +195,8 @@ class ByAddress(email.EmailChannel):
         self.port = int(message.to.partition("@")[0])
         return super().send(message)
 
-    def _connection(self):
-        connection = super()._connection()
+    def connection(self):
+        connection = super().connection()
         connection.port = self.port
         return connection
 

@@ -11,7 +11,17 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from passwordless_auth.flows import purging
-from passwordless_auth.models import Challenge, Counter, Delivery, Event, Identity, KnownBrowser, Profile, SignIn
+from passwordless_auth.models import (
+    AddressMark,
+    Challenge,
+    Counter,
+    Delivery,
+    Event,
+    Identity,
+    KnownBrowser,
+    Profile,
+    SignIn,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -74,6 +84,16 @@ def test_challenges_and_their_deliveries_stay_for_a_day_after_they_ran_out():
     assert purge() == {"challenges": 1, "deliveries": 1}
     assert min(Challenge.objects.values_list("expires_at", flat=True)) == NOW - DAY
     assert min(Delivery.objects.values_list("expires_at", flat=True)) == NOW - DAY
+
+
+def test_marks_of_addresses_stay_for_ninety_days():
+    for number in range(2):
+        AddressMark.objects.create(
+            canonical=f"{number}@example.com", reason="bounced", marked_at=NOW - 90 * DAY - number * SECOND
+        )
+
+    assert purge() == {"address_marks": 1}
+    assert AddressMark.objects.get().canonical == "0@example.com"
 
 
 def test_counters_go_when_their_window_is_over():
@@ -203,7 +223,7 @@ def test_what_has_aged_is_found_by_an_index():
     with CaptureQueriesContext(connection) as queries:
         purge()
     selects = [query["sql"] for query in queries if query["sql"].startswith("SELECT")]
-    assert len(selects) == 12
+    assert len(selects) == 13
     with connection.cursor() as cursor:
         for select in selects:
             cursor.execute(f"EXPLAIN QUERY PLAN {select}")

@@ -5,7 +5,8 @@ import re
 import pytest
 from django.contrib.auth import get_user_model
 
-from passwordless_auth.models import Challenge, Identity
+from passwordless_auth.flows import receipts
+from passwordless_auth.models import AddressMark, Challenge, Delivery, Identity
 from passwordless_auth.testing import outbox
 from tests.conftest import Browser
 
@@ -176,6 +177,34 @@ def test_after_strangers_used_up_the_guesses_all_addresses_still_look_alike(cloc
 
     assert [seen["status"] for _name, seen, _work in walks[0]] == [303, 200, 429]
     compare(*walks)
+
+
+@pytest.mark.parametrize("person", [known, disabled, not_imported])
+def test_what_a_provider_tells_of_a_message_is_shown_alike_for_all(clock, person):
+    """EN-01: on its way, come back, and the address marked from then on; the marked one still gets its message."""
+    person("somebody@example.com")
+    walks = []
+    for address in ("somebody@example.com", "nobodyyy@example.com"):
+        browser, steps = visitors("new"), []
+        browser.get("/login/")
+        for state in ("delivered", "bounced", "deferred"):
+            with statements() as work:
+                asked = browser.start(address)
+            steps.append(("start", seen_of(asked, address), work))
+            sent = Delivery.objects.latest("pk")
+            assert (sent.canonical, sent.state) == (address, "handed_over")
+            receipts.record(sent.provider, "", state, key=sent.public_id, of_address=True)
+            for ask in (asked["Location"], "/login/wait/status.json"):
+                with statements() as work:
+                    answer = browser.get(ask)
+                steps.append((f"{ask} {state}", seen_of(answer, address), work))
+            clock.shift(61)
+        walks.append([(number, *step[1:]) for number, step in enumerate(steps)])
+
+    compare(*walks)
+    assert AddressMark.objects.count() == 2
+    assert "Lately there was trouble" in walks[0][7][1]["body"]
+    assert messages_to("somebody@example.com")
 
 
 @pytest.mark.parametrize("person", [known, unknown, disabled, not_for_sign_in])

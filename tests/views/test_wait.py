@@ -2,8 +2,10 @@
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
-from passwordless_auth.models import Challenge, Delivery, SignIn
+from passwordless_auth.flows import receipts
+from passwordless_auth.models import AddressMark, Challenge, Delivery, SignIn
 from passwordless_auth.testing import outbox
 
 from .pages import Page, visit
@@ -53,6 +55,12 @@ def test_it_says_where_the_message_went_and_takes_the_code(asked):
     [
         ("queued", "On its way to the mail server."),
         ("handed_over", "Handed over to the mail server."),
+        ("sent", "Handed over to the mail server."),
+        ("deferred", "Your mail provider lets the message wait."),
+        ("delivered", "Delivered to your mailbox."),
+        ("complained", "Delivered to your mailbox."),
+        ("rejected", "This message could not be delivered. Please use another way."),
+        ("bounced", "This message could not be delivered. Please use another way."),
         ("failed", "We could not send this message."),
     ],
 )
@@ -60,9 +68,112 @@ def test_it_says_how_the_message_really_is(asked, state, words):
     Delivery.objects.update(state=state)
     page = visit(asked, WAIT)
 
-    assert f'data-state="{state}"' in page.html
+    shown = status(asked)["delivery"]
+    assert shown == {"sent": "handed_over", "complained": "delivered", "rejected": "undeliverable"}.get(
+        state, {"bounced": "undeliverable"}.get(state, state)
+    )
+    assert f'data-state="{shown}"' in page.html
     assert words in page.words
-    assert status(asked)["delivery"] == state
+
+
+def test_it_says_since_when(asked, clock):
+    assert status(asked)["delivery_seconds"] is None
+    outbox.send_queued()
+    clock.shift(3)
+    assert "3 seconds ago" in visit(asked, WAIT).words
+    assert status(asked)["delivery_seconds"] == 3
+    clock.shift(87)
+    assert "2 minutes ago" in visit(asked, WAIT).words
+
+    delivery = Delivery.objects.get()
+    receipts.record(delivery.provider, "", "delivered", key=delivery.public_id)
+    clock.shift(1)
+    page = visit(asked, WAIT)
+    assert "Delivered to your mailbox." in page.words
+    assert "1 second ago" in page.words
+
+
+# -- another way
+
+
+def offers(browser):
+    """Whether another way is offered, by the page and by its script's answer alike."""
+    page, offered = visit(browser, WAIT), status(browser)["other_way"]
+    assert ("data-other-way>" in page.html) is offered
+    return offered
+
+
+@pytest.mark.parametrize(
+    ("state", "offered"),
+    [
+        ("queued", False),
+        ("handed_over", False),
+        ("deferred", False),
+        ("delivered", False),
+        ("failed", True),
+        ("rejected", True),
+        ("bounced", True),
+    ],
+)
+def test_another_way_is_offered_when_the_message_is_lost(asked, state, offered):
+    Delivery.objects.update(state=state)
+
+    assert offers(asked) is offered
+
+
+@pytest.mark.parametrize(("state", "offered"), [("queued", True), ("handed_over", True), ("delivered", False)])
+def test_another_way_is_offered_when_the_message_takes_too_long(asked, clock, state, offered):
+    Delivery.objects.update(state=state)
+    clock.shift(29)
+    assert not offers(asked)
+    clock.shift(1)
+    assert offers(asked) is offered
+
+
+def test_the_other_ways_are_those_of_the_site(asked, settings):
+    Delivery.objects.update(state="failed")
+    page = visit(asked, WAIT)
+    assert page.links["Change the address"] == "/login/?next=%2Fmembers%2F"
+    assert page.links["Use a recovery code"] == "/login/recovery/?next=%2Fmembers%2F"
+    assert "A passkey needs no message" in page.words
+
+    settings.PASSWORDLESS_AUTH_METHODS = ["magic_link", "one_time_code"]
+    page = visit(asked, WAIT)
+    assert "Use a recovery code" not in page.links
+    assert "passkey" not in page.words
+
+
+def test_who_confirms_that_it_is_them_is_led_back_to_what_else_there_is(browser, clock):
+    browser.sign_in()
+    clock.shift(61)
+    browser.submit("/login/step-up/", {"action": "message", "next": "/recent/"})
+    Delivery.objects.update(state="failed")
+    page = visit(browser, WAIT)
+
+    assert page.links["Choose another way"] == "/login/step-up/?next=%2Frecent%2F"
+
+
+def test_who_recovers_an_account_may_use_another_address(browser):
+    browser.submit("/login/recovery/", {"identifier": ADA, "action": "send"})
+    Delivery.objects.update(state="failed")
+
+    page = visit(browser, WAIT)
+    assert "Another address may work." in page.words
+    assert page.links["Change the address"] == "/login/recovery/"
+
+
+def test_an_address_whose_messages_came_back_is_told_so_and_still_gets_its_message(browser, clock):
+    AddressMark.objects.create(canonical=ADA, reason="bounced", marked_at=timezone.now())
+    browser.start(ADA)
+    page = visit(browser, WAIT)
+
+    assert status(browser)["trouble"]
+    assert "data-trouble>" in page.html
+    assert offers(browser)
+    assert outbox.last_code(ADA)
+    Delivery.objects.update(state="delivered")
+    assert not status(browser)["trouble"]
+    assert "data-trouble hidden>" in visit(browser, WAIT).html
 
 
 def test_the_state_follows_what_the_mail_server_does(asked, settings, monkeypatch):
@@ -233,6 +344,9 @@ def test_spent(asked):
     assert status(asked) == {
         "state": "spent",
         "delivery": "handed_over",
+        "delivery_seconds": 0,
+        "trouble": False,
+        "other_way": False,
         "seconds_left": 300,
         "resend_seconds": 60,
         "next": "/members/",

@@ -3,13 +3,15 @@
 
 const page = document.querySelector("[data-status-url]");
 const find = (name) => page.querySelector(`[data-${name}]`);
-const [delivery, left, said, resend, hint] = ["delivery", "left", "said", "resend", "hint"].map(find);
+const [delivery, ago, trouble, otherWay, left, said, resend, hint] = [
+  "delivery", "ago", "trouble", "other-way", "left", "said", "resend", "hint",
+].map(find);
 
 const FIRST_WAIT = 2000;
 const LONGEST_WAIT = 10000;
 const FINAL = new Set(["spent", "superseded", "cancelled", "expired", "dead"]);
 
-let ends, resendFrom, timer;
+let ends, resendFrom, since, timer;
 let wait = FIRST_WAIT;
 let finished = false;
 
@@ -26,7 +28,21 @@ function setClocks(secondsLeft, resendSeconds) {
   resendFrom = Date.now() + resendSeconds * 1000;
 }
 
+function setSince(seconds) {
+  since = seconds === null ? null : Date.now() - seconds * 1000;
+}
+
+const relative = new Intl.RelativeTimeFormat(document.documentElement.lang || "en", { numeric: "auto" });
+
 function tick() {
+  tickDown();
+  ago.hidden = since === null;
+  if (since === null) return;
+  const seconds = Math.max(0, Math.floor((Date.now() - since) / 1000));
+  setText(ago, seconds < 60 ? relative.format(-seconds, "second") : relative.format(-Math.round(seconds / 60), "minute"));
+}
+
+function tickDown() {
   const seconds = secondsUntil(ends);
   const { text, over, soon } = left.dataset;
   setText(left, seconds ? text.replace("{time}", clock(seconds)) : over);
@@ -41,10 +57,10 @@ function tick() {
 }
 
 function setDelivery(state) {
-  const text = { queued: "queued", handed_over: "handedOver", failed: "failed" }[state];
+  const text = delivery.dataset[state === "handed_over" ? "handedOver" : state];
   if (!text) return;
   delivery.dataset.state = state;
-  setText(delivery, delivery.dataset[text]);
+  setText(delivery, text);
 }
 
 function finish() {
@@ -79,6 +95,9 @@ async function poll() {
     }
     if (answer) {
       setDelivery(answer.delivery);
+      setSince(answer.delivery_seconds);
+      trouble.hidden = !answer.trouble;
+      otherWay.hidden = !answer.other_way;
       setClocks(answer.seconds_left, answer.resend_seconds);
       tick();
       if (FINAL.has(answer.state)) return reloadOnce(answer.state);
@@ -103,6 +122,7 @@ function resume() {
 
 if (page) {
   setClocks(Number(page.dataset.secondsLeft), Number(page.dataset.resendSeconds));
+  setSince(ago.dataset.ago ? Number(ago.dataset.ago) : null);
   tick();
   setInterval(() => document.hidden || tick(), 1000);
   schedule();

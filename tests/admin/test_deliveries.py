@@ -1,0 +1,138 @@
+""" "I got no mail": what became of each message, and the addresses whose messages came back."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from passwordless_auth.flows import receipts
+from passwordless_auth.models import AddressMark, Delivery, Event, Identity
+from passwordless_auth.testing import signed_in_client
+from passwordless_auth.testing.factories import ChallengeFactory, DeliveryFactory, IdentityFactory, UserFactory
+
+from .test_lists import change_of, lines, list_of, words
+
+pytestmark = pytest.mark.django_db
+
+ADA = "ada@example.com"
+
+
+def sent(address=ADA, **fields):
+    challenge = ChallengeFactory(canonical=address, identity=None, user=None)
+    now = timezone.now()
+    facts = {"state": "handed_over", "handed_over_at": now, "provider": "Postmark", "provider_id": "m-1", **fields}
+    return DeliveryFactory(challenge=challenge, created_at=now - timedelta(seconds=2), **facts)
+
+
+def test_one_look_answers_why_somebody_got_no_mail(client_of_root):
+    sent("bob@example.com", provider_id="m-0")
+    row = sent()
+    receipts.record("Postmark", "m-1", "deferred", detail="451 4.7.1")
+    receipts.record("Postmark", "m-1", "bounced", detail="bounced 550 5.1.1", of_address=True)
+
+    (line,) = lines(client_of_root, Delivery, q="Ada@Example.com")
+    for text in ("a•••@e•••.com", "Postmark", "came back", "bounced 550 5.1.1", "messages came back", "open"):
+        assert text in line
+    (line,) = lines(client_of_root, Delivery, q="bob@example.com")
+    assert "messages came back" not in line
+    assert len(lines(client_of_root, Delivery, q="m-1")) == 1
+    assert len(lines(client_of_root, Delivery, q=row.public_id)) == 1
+
+    page = words(client_of_root.get(change_of(row)))
+    for text in ("queued", "handed over · Postmark · m-1", "put off by the receiver · Postmark · 451 4.7.1"):
+        assert text in page
+    assert ADA not in page
+
+
+@pytest.mark.parametrize("choice", [{"state": "bounced"}, {"provider": "Mailgun"}])
+def test_the_list_is_filtered(client_of_root, choice):
+    sent()
+    sent(provider="Mailgun", state="bounced")
+
+    assert len(lines(client_of_root, Delivery, **choice)) == 1
+
+
+def test_the_price_is_shown(client_of_root):
+    row = sent(cost=Decimal("0.007500"), currency="USD")
+
+    assert "0.0075 USD" in words(client_of_root.get(change_of(row)))
+
+
+def test_the_attempt_is_one_press_away(client_of_root):
+    row = sent()
+
+    html = client_of_root.get(list_of(Delivery)).content.decode()
+    assert f'href="{change_of(row.challenge)}"' in html
+
+
+# -- marked addresses
+
+
+@pytest.fixture
+def mark(db):
+    return AddressMark.objects.create(
+        canonical=ADA, reason="bounced", provider="Postmark", detail="bounced 550 5.1.1", marked_at=timezone.now()
+    )
+
+
+def test_marked_addresses_are_listed_masked_and_found_whole(client_of_root, mark):
+    (line,) = lines(client_of_root, AddressMark, q=ADA)
+    for text in ("a•••@e•••.com", "came back", "Postmark", "bounced 550 5.1.1"):
+        assert text in line
+    assert ADA not in words(client_of_root.get(change_of(mark)))
+    assert lines(client_of_root, AddressMark, q="bob@example.com") == []
+    assert len(lines(client_of_root, AddressMark, reason="bounced")) == 1
+
+
+def test_an_identity_shows_its_mark(client_of_root, mark):
+    IdentityFactory(canonical=ADA)
+    IdentityFactory(canonical="bob@example.com")
+
+    for address, marked in ((ADA, True), ("bob@example.com", False)):
+        (line,) = lines(client_of_root, Identity, q=address)
+        assert ("messages came back" in line) is marked
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_administrator_lifts_a_mark_and_says_why(client_of_root, mark, known):
+    """Whether the address belongs to anybody or not."""
+    if known:
+        IdentityFactory(canonical=ADA)
+    page = f"{list_of(AddressMark)}acts/lift-mark/?id={mark.pk}"
+    assert "a•••@e•••.com" in words(client_of_root.get(page))
+    answer = client_of_root.post(page, {"reason": "She has a new mailbox"}, follow=True)
+
+    assert "1 mark is lifted." in words(answer)
+    assert not AddressMark.objects.exists()
+    event = Event.objects.get(kind="address_mark_lifted")
+    assert (event.masked, event.data["reason"]) == ("a•••@e•••.com", "She has a new mailbox")
+    assert event.data["operator"].startswith("root")
+
+
+def test_a_mark_is_lifted_from_its_own_page_and_from_the_list(client_of_root, mark):
+    assert "acts/lift-mark/" in client_of_root.get(change_of(mark)).content.decode()
+    answer = client_of_root.post(list_of(AddressMark), {"action": "lift_mark", "_selected_action": [mark.pk]})
+
+    assert "acts/lift-mark/" in answer["Location"]
+
+
+def test_a_mark_that_is_gone_is_not_lifted_twice(client_of_root, mark):
+    page = f"{list_of(AddressMark)}acts/lift-mark/?id={mark.pk}"
+    for _ in range(2):
+        client_of_root.post(page, {"reason": "x"})
+
+    assert Event.objects.filter(kind="address_mark_lifted").count() == 1
+
+
+def test_who_may_only_look_lifts_nothing(mark):
+    from django.contrib.auth.models import Permission
+
+    helper = UserFactory(username="helper", is_staff=True)
+    helper.user_permissions.add(Permission.objects.get(codename="view_addressmark"))
+    client = signed_in_client(helper, "phr")
+
+    assert len(lines(client, AddressMark)) == 1
+    assert "lift-mark" not in client.get(change_of(mark)).content.decode()
+    assert client.post(f"{list_of(AddressMark)}acts/lift-mark/?id={mark.pk}", {"reason": "x"}).status_code == 403
+    assert AddressMark.objects.exists()
