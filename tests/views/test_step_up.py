@@ -18,6 +18,7 @@ from passwordless_auth.testing.authenticator import Authenticator
 from passwordless_auth.testing.factories import UserFactory
 
 from .. import passkeys
+from ..totp import sign_in_with_app
 from .pages import Page, visit
 
 pytestmark = pytest.mark.django_db
@@ -195,6 +196,17 @@ def test_no_message_is_sent_where_it_would_not_be_enough(browser, clock, level):
     assert browser.get(f"/recent/{level}/").status_code == 302
 
 
+def test_who_signed_in_with_two_factors_is_asked_for_two_whatever_the_address_says(browser, clock):
+    """MF-01: the level is a wish of the page before. What the account asks for counts beside it."""
+    sign_in_with_app(browser, add_totp(UserFactory(email=ADA)))
+    clock.shift(3600)
+    sent = len(mail.outbox)
+
+    assert offers(visit(browser, "/login/step-up/?next=/recent/")) == only("app")
+    assert Page(browser.submit("/login/step-up/", {"next": "/recent/"})).code == "step_up_required"
+    assert len(mail.outbox) == sent
+
+
 def test_a_passkey_confirms_a_session_and_brings_back(browser, clock):
     ada = UserFactory(email=ADA)
     authenticator = Authenticator()
@@ -228,6 +240,18 @@ def test_a_session_that_a_passkey_made_needs_a_message_before_the_code_of_an_app
 
     assert page.response.redirect_chain == [("/recent/multi/", 303)]
     assert b"hello" in browser.get("/recent/multi/").content
+
+
+def test_after_the_message_the_code_of_the_app_is_asked_for_wherever_it_leads(browser, clock):
+    ada = UserFactory(email=ADA)
+    add_totp(ada)
+    browser.cookies.update(signed_in_client(ada, "phr").cookies)
+    Passkey.objects.all().delete()
+    clock.shift(3600)
+    page = visit(browser, "/login/step-up/?level=multi&next=/account/").press(browser, "Send me the code")
+    page = page.press(browser, "Confirm", code=outbox.last_code(ADA))
+
+    assert (page.name, offers(page)) == ("step_up", only("app"))
 
 
 def test_the_first_passkey_may_be_added_here_shortly_after_the_sign_in(browser, clock):
