@@ -83,7 +83,7 @@ class Typist(Person):
     def asks(self, address: str, *, next_url: str = "") -> Page:
         self.opens(f"/login/?next={next_url}", "login")
         before = len(self.site.messages(address))
-        self.types(address, into="E-mail address")
+        self.types(address, into="E-mail address or mobile number")
         self.page.keyboard.press("Enter")
         self.sees("wait")
         self.site.message(address, before + 1)
@@ -127,7 +127,7 @@ def test_the_fields_of_a_sign_in_are_ready_to_type(site, typist):
 def test_the_buttons_can_be_pressed_instead_of_enter(site, typist):
     ada = address()
     typist.opens("/login/", "login")
-    typist.types(ada, into="E-mail address")
+    typist.types(ada, into="E-mail address or mobile number")
     typist.presses("Send me the message", key="Space")
     typist.sees("wait")
     typist.types(site.message(ada)["code"], into="Code")
