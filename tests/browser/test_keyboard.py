@@ -204,7 +204,7 @@ def test_a_link_elsewhere_signs_in_here(site, typists):
     typists().asks(ada)
     typist = typists()
     typist.opens(site.message(ada)["link"], "link_elsewhere")
-    typist.types(ada, into="Your complete e-mail address")
+    typist.types(ada, into="Your complete e-mail address or mobile number")
     typist.presses("Sign in here instead")
 
     typist.sees("account")
@@ -215,7 +215,7 @@ def test_enter_in_the_address_field_of_a_link_elsewhere_signs_in_and_does_not_de
     typists().asks(ada)
     typist = typists()
     typist.opens(site.message(ada)["link"], "link_elsewhere")
-    typist.types(ada, into="Your complete e-mail address")
+    typist.types(ada, into="Your complete e-mail address or mobile number")
     typist.page.keyboard.press("Enter")
 
     typist.sees("account")
@@ -226,7 +226,7 @@ def test_a_link_elsewhere_is_denied(site, typists):
     typists().asks(ada)
     typist = typists()
     typist.opens(site.message(ada)["link"], "link_elsewhere")
-    typist.types(ada, into="Your complete e-mail address")
+    typist.types(ada, into="Your complete e-mail address or mobile number")
     typist.presses("This wasn’t me")
 
     typist.sees("denied")
