@@ -98,6 +98,7 @@ for name, kind in {
     "SMS_LINKS": bool,
     "SMS_LIMIT_PER_NUMBER": str,
     "SMS_LIMIT_PER_KNOWN_BROWSER": str,
+    "SMS_LIMIT_NOTICES": str,
     "SMS_LIMIT_PER_PREFIX": str,
     "SMS_LIMIT_PER_IP": str,
     "SMS_LIMIT_PER_NETWORK": str,

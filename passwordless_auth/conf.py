@@ -269,6 +269,11 @@ class Settings:
         return str(self._get("SMS_LIMIT_PER_KNOWN_BROWSER", "1/60s,5/h,10/d"))
 
     @property
+    def SMS_LIMIT_NOTICES(self) -> str:
+        """Notices by text message to one phone number. Beyond it, they go to the person's other addresses alone."""
+        return str(self._get("SMS_LIMIT_NOTICES", "10/h,20/d"))
+
+    @property
     def SMS_LIMIT_PER_PREFIX(self) -> str:
         """Text messages to numbers of one block (calling code and five digits) asked for by browsers that have never
         signed in to them."""

@@ -7,6 +7,7 @@ import hmac
 import itertools
 import json
 import threading
+from abc import ABC, abstractmethod
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import django
@@ -14,7 +15,7 @@ import django
 SECRET = "hooks:a-secret-of-the-tests"
 
 
-class MailService:
+class MailService(ABC):
     """One of them. ``sent`` has the API calls that came."""
 
     name = ""
@@ -58,16 +59,17 @@ class MailService:
         else:
             settings.EMAIL_BACKEND = self.backend
 
+    @abstractmethod
     def settings(self):
-        raise NotImplementedError
+        """What of ``ANYMAIL`` is its own."""
 
+    @abstractmethod
     def taken(self, ident):
         """What its API answers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tell(self, client, kind, delivery, *, forged=False, **facts):
         """Call the webhook: ``sent``, ``deferred``, ``delivered``, ``bounced``, ``rejected`` or ``complained``."""
-        raise NotImplementedError
 
 
 def basic(forged):

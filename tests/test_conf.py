@@ -60,6 +60,7 @@ def test_the_defaults_are_those_of_the_security_rules():
         "SMS_LINKS": False,
         "SMS_LIMIT_PER_NUMBER": "1/60s,5/h,10/d",
         "SMS_LIMIT_PER_KNOWN_BROWSER": "1/60s,5/h,10/d",
+        "SMS_LIMIT_NOTICES": "10/h,20/d",
         "SMS_LIMIT_PER_PREFIX": "20/h",
         "SMS_LIMIT_PER_IP": "10/h",
         "SMS_LIMIT_PER_NETWORK": "50/h",

@@ -13,6 +13,7 @@ from .. import outbox
 from ..conf import settings
 from ..models import Challenge, Delivery, Identity, KnownBrowser, Passkey, Profile
 from ..requester import Operator, Requester
+from . import pumping
 
 #: Seconds that a notice is tried to be sent.
 LIFETIME: Final = 86400
@@ -67,7 +68,8 @@ def tell(
     owner is told so, and neither who, nor from where, nor why. ``undoable=False``: the notice has no link. ``None``
     when there is no such address.
     """
-    identities = addresses_of(user) if to is None else to
+    wanted = addresses_of(user) if to is None else to
+    identities = [row for row in wanted if pumping.affords_notice(row.identifier, now=now)]
     if not identities:
         return None
     first = identities[0]

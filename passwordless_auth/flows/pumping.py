@@ -29,7 +29,7 @@ from ..conf import settings
 from ..exceptions import TextsPaused, TooManyRequests
 from ..identifiers import Identifier
 from ..models import Challenge
-from ..models.event import record
+from ..models.event import announce, record
 from ..requester import Operator, Requester
 from ..throttling import Bucket, Limit
 
@@ -79,6 +79,24 @@ def _money(identifier: Identifier, *, known: bool) -> list[Bucket]:
     share = ceiling * (KEPT_FOR_KNOWN if known else 1 - KEPT_FOR_KNOWN)
     limit = Limit(int(share * _PARTS), _DAY)
     return [Bucket("sms_money_known" if known else "sms_money", "all", [limit], weight=_parts(identifier.country))]
+
+
+def affords_notice(identifier: Identifier, *, now: datetime) -> bool:
+    """Count a notice to this address; False where the number's own budget, or the day's money for strangers, is spent.
+    E-mail is free. To be called inside the transaction of what the notice tells of.
+
+    SECURITY: or whoever pumps would sign up with a number once, and change the account back and forth.
+    """
+    if identifier.kind != "phone":
+        return True
+    notices = Bucket("sms_notices", identifier.canonical, throttling.parse(settings.SMS_LIMIT_NOTICES))
+    try:
+        with transaction.atomic():
+            throttling.hit([notices, *_money(identifier, known=False)], now=now)
+    except TooManyRequests as refusal:
+        announce("notice_not_sent", masked=identifier.masked, scope=refusal.scope)
+        return False
+    return True
 
 
 def price_of(country: str) -> Decimal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ CODE: Final = "739184"
 NUMBER: Final = "+4915123456789"
 
 
-class ChannelContract:
+class ChannelContract(ABC):
     """Inherit, name the class ``Test…``, and write the six methods: each is a context manager that gives the channel,
     in front of a provider that behaves so. That is best the provider's own client and a server on this machine.
     """
@@ -32,27 +33,29 @@ class ChannelContract:
         code=CODE,
     )
 
+    @abstractmethod
     def accepting(self) -> AbstractContextManager[Channel]:
-        raise NotImplementedError
+        """Takes every message."""
 
+    @abstractmethod
     def refusing_the_recipient(self) -> AbstractContextManager[Channel]:
         """Says that this number can never be written to."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refusing_the_account(self) -> AbstractContextManager[Channel]:
         """Does not know our key, or has no money of ours left."""
-        raise NotImplementedError
 
+    @abstractmethod
     def busy(self) -> AbstractContextManager[Channel]:
         """Asks us to be slower."""
-        raise NotImplementedError
 
+    @abstractmethod
     def broken(self) -> AbstractContextManager[Channel]:
-        raise NotImplementedError
+        """Answers with an error of its own (HTTP 500)."""
 
+    @abstractmethod
     def hanging(self) -> AbstractContextManager[Channel]:
         """Takes the connection, and says nothing."""
-        raise NotImplementedError
 
     def test_what_is_accepted_has_a_receipt(self) -> None:
         with self.accepting() as channel:

@@ -8,9 +8,11 @@ from collections import Counter as Tally
 from decimal import Decimal
 
 import pytest
+from django.db import transaction
+from django.utils import timezone
 
-from passwordless_auth.flows import pumping
-from passwordless_auth.models import Counter, Delivery, Event
+from passwordless_auth.flows import notices, pumping
+from passwordless_auth.models import Counter, Delivery, Event, Identity
 from passwordless_auth.requester import Operator, Requester
 from passwordless_auth.testing import outbox
 from tests.conftest import Browser
@@ -144,6 +146,26 @@ def test_known_and_unknown_numbers_are_refused_alike(settings, clock):
 
     assert [refused(answer) for answer in answers] == [(429, "too_many_requests")] * 2
     assert answers[0].content.replace(b"+4915110100001", b"") == answers[1].content.replace(b"+4915110100002", b"")
+
+
+def test_notices_to_a_number_have_a_budget_and_count_as_money(sms, settings, clock):
+    """Who pumps would sign up once, and then change the account back and forth."""
+    settings.PASSWORDLESS_AUTH_SMS_LIMIT_NOTICES = "3/h"
+    settings.PASSWORDLESS_AUTH_SMS_CEILING_PER_DAY = "1.00"
+    browser = Browser()
+    browser.sign_in("+4915110100001")
+    user = Identity.objects.get().user
+    sent = len(sms())
+
+    for _ in range(5):
+        with transaction.atomic():
+            notices.tell(user, "recovery_codes_made", requester=Requester(), count=10, now=timezone.now())
+
+    assert len(sms()) == sent + 3
+    assert Counter.objects.get(action="sms_money").count == 400
+    Identity.objects.create(user=user, kind="email", canonical="ada@example.com", proven_at=timezone.now())
+    told = notices.tell(user, "recovery_codes_made", requester=Requester(), count=10, now=timezone.now())
+    assert [delivery.canonical for delivery in told.deliveries.all()] == ["ada@example.com"]
 
 
 def test_e_mail_counts_in_none_of_it(browser):
