@@ -53,9 +53,15 @@ class Person:
         self.runs_scripts = options.get("java_script_enabled", True)
         self.site = site
         self.noticed = Noticed()
-        self.context = chromium.new_context(
-            **{"base_url": site.url, "viewport": DESKTOP, "locale": "en-GB", "timezone_id": "Europe/Berlin", **options}
-        )
+        settings = {
+            "base_url": site.url,
+            "viewport": DESKTOP,
+            "locale": "en-GB",
+            "timezone_id": "Europe/Berlin",
+        } | options
+        # Requests without a page don't say the language of the context: an account would be made in another one.
+        settings["extra_http_headers"] = {"Accept-Language": settings["locale"]}
+        self.context = chromium.new_context(**settings)
         self.context.set_default_timeout(20_000)
         self.context.on("request", self._asked)
         self.context.on("console", self._heard)

@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import re
 import signal
 import socket
 import sqlite3
@@ -112,9 +111,9 @@ class Site:
 
     def message(self, to: str, number: int = 1, *, about: str = "") -> dict[str, str]:
         """The newest message to an address, once ``number`` of them have come; ``about``: of those whose subject
-        has what this regular expression says."""
+        says this."""
         end = time.monotonic() + 15
-        while len(found := [each for each in self.messages(to) if re.search(about, each["subject"])]) < number:
+        while len(found := [each for each in self.messages(to) if about in each["subject"]]) < number:
             assert time.monotonic() < end, f"{len(found)} of {number} messages to {to}\n{self.log.read_text()}"
             time.sleep(0.05)
         return found[0]

@@ -885,7 +885,7 @@ def error_same_browser(stage):
 def report(stage):
     _strong(stage)
     reader = stage.person(user_agent=IPHONE)
-    added = "A passkey was added|Passkey hinzugefügt"
+    added = "Passkey" if stage.german else "A passkey was added"
     reader.opens(stage.site.message(stage.site.newest_user(), about=added)["link"])
     return reader
 
@@ -995,7 +995,7 @@ def error_identity_taken(stage):
     stage.people.remove(other)
     person = _signed_in(stage)
     _asks_to_add(person, guarded)
-    about = "adds this address|fügt diese Adresse"
+    about = "hinzu" if stage.german else "adds this address"
     person.types_code(stage.site.message(guarded, about=about)["code"])
     return person
 
@@ -1003,7 +1003,7 @@ def error_identity_taken(stage):
 @state("report", german=True)
 def report_of_an_address(stage):
     _person, ada = _ada_with_two(stage)
-    about = "An address was added|eine Adresse hinzugefügt"
+    about = "eine Adresse hinzugefügt" if stage.german else "An address was added"
     reader = stage.person(user_agent=IPHONE)
     reader.opens(stage.site.message(ada, about=about)["link"])
     return reader

@@ -187,7 +187,8 @@ def test_a_typed_address_names_the_passkeys_that_may_answer(owner):
     ada = address()
     person = owner(ada)
     (credential,) = person.device.credentials()
-    person.opens("/login/", "login")
+    with person.page.expect_response("**/login/passkey/options/"):  # for the offer in the field
+        person.opens("/login/", "login")
     person.page.get_by_label("E-mail address").fill(ada)
     with person.page.expect_response("**/login/passkey/options/") as answer:
         person.presses("Sign in with a passkey")
