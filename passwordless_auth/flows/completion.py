@@ -89,22 +89,25 @@ def accept(
 
 
 def _remember(sign_in: SignIn, requester: Requester, *, is_new_account: bool, now: datetime) -> None:
-    """Note that this person signs in with this browser. One statement, but where it is new to the account."""
-    of_both: dict[str, Any] = {"user_id": sign_in.user.pk, "browser_digest": requester.browser_digest, "now": now}
-    if not is_new_account and KnownBrowser.objects.seen(**of_both):
-        return
-    KnownBrowser.objects.remember(**of_both)
+    """Note that this person signs in with this browser."""
+    is_new = KnownBrowser.objects.remember(user_id=sign_in.user.pk, browser_digest=requester.browser_digest, now=now)
     running = not sign_in._state.adding and sign_in.pending_until is None
-    sign_in.in_new_browser = not is_new_account and not running
+    sign_in.in_new_browser = is_new and not is_new_account and not running
 
 
 def tell_of_browser(
-    sign_in: SignIn, *, requester: Requester, challenge: Challenge | None = None, now: datetime
+    sign_in: SignIn,
+    *,
+    requester: Requester,
+    challenge: Challenge | None = None,
+    has_others: bool,
+    now: datetime,
 ) -> None:
     """A sign-in from a browser that this account has not seen before is told to its addresses, but not to the one
     that has just got the message for it (of ``challenge``, or of the step before), nor at the first sign-in of all. To
-    be called once the SignIn is saved, inside its transaction."""
-    if not sign_in.in_new_browser:
+    be called once the SignIn is saved, inside its transaction. ``has_others``: whether the account may have another
+    address, and another browser, as what was read at the beginning says (``models.identity.others_to_tell``)."""
+    if not sign_in.in_new_browser or not has_others:
         return
     others = KnownBrowser.objects.filter(user=sign_in.user).exclude(browser_digest=requester.browser_digest)
     told = notices.addresses_of(sign_in.user, seen=others)

@@ -261,7 +261,7 @@ def _weigh(
         completion.wait_for_more(made, by_operator=False, now=now)
         return Outcome(sign_in=made, next_url=next_url, due=due)
     establish(made)
-    completion.tell_of_browser(made, requester=requester, now=now)
+    completion.tell_of_browser(made, requester=requester, has_others=passkey.has_others, now=now)
     return Outcome(sign_in=made, next_url=next_url)
 
 

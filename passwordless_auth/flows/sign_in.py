@@ -444,7 +444,9 @@ def _complete(
         return refusal  # and the challenge stays spent
     if outcome.due is None:
         establish(outcome.sign_in)
-        completion.tell_of_browser(outcome.sign_in, requester=requester, challenge=challenge, now=now)
+        completion.tell_of_browser(
+            outcome.sign_in, requester=requester, challenge=challenge, has_others=challenge.has_others, now=now
+        )
     if challenge.purpose == Challenge.Purpose.RECOVER:
         recovery.after_recovery(outcome.sign_in, "account_recovered", requester=requester, now=now)
     return outcome

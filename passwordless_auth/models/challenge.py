@@ -15,6 +15,7 @@ from .. import derivation
 from ..identifiers import KINDS, Identifier, Kind, mask
 from ..requester import Requester, describe
 from .compiled import CompiledSelect, CompiledUpdate, insert_written_once
+from .identity import others_to_tell
 from .public_id import PublicIdQuerySet
 from .sign_in import SignIn
 
@@ -91,7 +92,8 @@ class ChallengeQuerySet(PublicIdQuerySet["Challenge"]):
     def whole(self) -> ChallengeQuerySet:
         """With all that finishing a sign-in reads: one statement. SECURITY: ``user`` is in it, or telling the log of a
         wrong code would cost a query for addresses that have an account, and none for others."""
-        return self.select_related("identity__user__passwordless_profile", "user")
+        rows = self.select_related("identity__user__passwordless_profile", "user")
+        return rows.annotate(found_others=others_to_tell("identity__user", but="canonical"))
 
     def of_messages(self) -> ChallengeQuerySet:
         """Those whose code or link proves an address.
@@ -236,6 +238,12 @@ class Challenge(models.Model):
     @property
     def masked(self) -> str:
         return mask(self.canonical)
+
+    @property
+    def has_others(self) -> bool:
+        """Whether a sign-in from a new browser may have to be told to somebody, as far as was asked when this was
+        read: see ``others_to_tell``."""
+        return bool(getattr(self, "found_others", True))
 
     @property
     def asker(self) -> dict[str, str]:

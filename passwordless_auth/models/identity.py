@@ -5,10 +5,12 @@ from typing import cast
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from ..derivation import new_public_id
 from ..identifiers import KINDS, Identifier, Kind, mask
+from .known_browser import KnownBrowser
 from .public_id import PublicIdQuerySet
 
 
@@ -71,3 +73,13 @@ class Identity(models.Model):
     @property
     def identifier(self) -> Identifier:
         return Identifier(cast(Kind, self.kind), self.canonical)
+
+
+def others_to_tell(user: str, *, but: str = "") -> Exists:
+    """For an annotation: whether the account of the column ``user`` has a browser that signed in before, and an address
+    that is told of a new one; another one than in the column ``but``. So that a sign-in which nobody is to be told of
+    reads nothing for it."""
+    seen = KnownBrowser.objects.filter(user=OuterRef("user"))
+    told = Identity.objects.filter(Q(for_notices=True) | Q(is_primary=True), Exists(seen), user=OuterRef(user))
+    told = told.exclude(proven_at=None)
+    return Exists(told.exclude(canonical=OuterRef(but)) if but else told)

@@ -10,21 +10,24 @@ from django.utils.translation import gettext_lazy as _
 
 
 class KnownBrowserQuerySet(models.QuerySet["KnownBrowser"]):
-    def seen(self, *, user_id: Any, browser_digest: str, now: datetime) -> bool:
-        """Note that this browser signed in as this user once more. False when it never did: one statement."""
-        return self.filter(user_id=user_id, browser_digest=browser_digest).update(last_used_at=now) == 1
-
-    def remember(self, *, user_id: Any, browser_digest: str, now: datetime) -> None:
-        """Note that this browser signed in as this user: one statement, new or not."""
-        row = KnownBrowser(user_id=user_id, browser_digest=browser_digest, created_at=now, last_used_at=now)
-        # MariaDB and MySQL take any unique key for the conflict and refuse to be told which.
-        names_target = connections[router.db_for_write(KnownBrowser)].features.supports_update_conflicts_with_target
-        self.bulk_create(
-            [row],
-            update_conflicts=True,
-            update_fields=["last_used_at"],
-            unique_fields=["user", "browser_digest"] if names_target else None,
-        )
+    def remember(self, *, user_id: Any, browser_digest: str, now: datetime) -> bool:
+        """Note that this browser signs in as this user: one statement. True when it never did before."""
+        alias = router.db_for_write(KnownBrowser)
+        connection = connections[alias]
+        meta = KnownBrowser._meta
+        fields: list[Any] = [meta.get_field(name) for name in ("user", "browser_digest", "created_at", "last_used_at")]
+        table = connection.ops.quote_name(meta.db_table)
+        user, digest, created, used = (connection.ops.quote_name(field.column) for field in fields)
+        given = (user_id, browser_digest, now, now)
+        params = [field.get_db_prep_save(value, connection) for field, value in zip(fields, given, strict=True)]
+        insert = f"INSERT INTO {table} ({user}, {digest}, {created}, {used}) VALUES (%s, %s, %s, %s)"  # noqa: S608 (names only)
+        with connection.cursor() as cursor:
+            if connection.vendor == "mysql":
+                cursor.execute(f"{insert} ON DUPLICATE KEY UPDATE {used} = VALUES({used})", params)
+                return bool(cursor.rowcount == 1)  # 2 for a row that was there
+            again = f" ON CONFLICT ({user}, {digest}) DO UPDATE SET {used} = excluded.{used}"
+            cursor.execute(f"{insert}{again} RETURNING {created} = {used}", params)
+            return bool(cursor.fetchone()[0])
 
 
 class KnownBrowser(models.Model):

@@ -12,6 +12,7 @@ from django_otp.models import Device, DeviceManager
 
 from .. import derivation
 from .compiled import CompiledSelect
+from .identity import others_to_tell
 from .public_id import PublicIdQuerySet
 
 #: WebAuthn Level 3 §5.8.3: an id is at most 1023 bytes; §5.4.3: a user handle at most 64.
@@ -121,6 +122,12 @@ class Passkey(Device):  # type: ignore[misc]
             return ""
         return "synced" if self.backup_eligible else "bound"
 
+    @property
+    def has_others(self) -> bool:
+        """Whether a sign-in from a new browser may have to be told to somebody, as far as was asked when this was
+        read: see ``others_to_tell``."""
+        return bool(getattr(self, "found_others", True))
+
     def answers_to(self, handle: bytes) -> bool:
         """Whether its authenticator may hand out this user handle (WebAuthn Level 3 §7.2 step 6); "" is for the caller
         to judge."""
@@ -135,8 +142,10 @@ class Passkey(Device):  # type: ignore[misc]
 
 #: The one passkey of this credential id's digest, with its user and the user's profile; ``None`` without one.
 passkey_with = CompiledSelect(
-    lambda credential_digest: Passkey.objects.select_related("user__passwordless_profile").filter(
-        credential_digest=credential_digest
+    lambda credential_digest: (
+        Passkey.objects.select_related("user__passwordless_profile")
+        .annotate(found_others=others_to_tell("user"))
+        .filter(credential_digest=credential_digest)
     ),
     credential_digest=str,
 )
