@@ -1,4 +1,5 @@
 import math
+import time
 import uuid
 
 import pytest
@@ -26,6 +27,21 @@ def quick_flush():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(connection.ops, "sql_flush", sql_flush)
         yield
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """A process that a test has killed, or a thread that is ending, may have its session for a moment yet: PostgreSQL
+    drops no database in which there is one."""
+    yield
+    if connection.vendor != "postgresql":
+        return
+    others = "SELECT state, query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        end = time.monotonic() + 30
+        while found := cursor.execute(others).fetchall():
+            assert time.monotonic() < end, f"still in the database: {found}"
+            time.sleep(0.1)
 
 
 @pytest.fixture(autouse=True)
