@@ -124,15 +124,38 @@ def test_a_session_that_is_ended_while_a_passkey_confirms_it_stays_ended(browser
     credential = authenticator.get(asked_to_sign_in(browser, step_up=True), origin=ORIGIN)
     confirming, ending = tabs(browser, 2)
 
-    together(
+    _confirmed, ended = in_the_middle_of(
+        partial(answer, confirming, credential, "?step_up=1"),
+        partial(ending.submit, "/account/sessions/", {"scope": "everywhere"}),
+        is_new=False,
+    )
+
+    assert ended.url.startswith("/logout/")
+    assert not SignIn.objects.live().exists()
+    assert not Session.objects.exists()
+
+
+def test_ending_a_session_at_the_moment_in_which_it_is_confirmed_ends_it_or_asks_who_is_there(
+    browser, authenticator, again
+):
+    """The later of the two may come with the key that the session had before: it is nobody's any more."""
+    assert sign_in(browser, authenticator).status_code == 200
+    credential = authenticator.get(asked_to_sign_in(browser, step_up=True), origin=ORIGIN)
+    confirming, ending = tabs(browser, 2)
+
+    confirmed, ended = together(
         [
             partial(answer, confirming, credential, "?step_up=1"),
             partial(ending.submit, "/account/sessions/", {"scope": "everywhere"}),
         ]
     )
 
-    assert not SignIn.objects.live().exists()
-    assert not Session.objects.exists()
+    if ended.url.startswith("/login/"):
+        assert confirmed.status_code == 200
+        assert len(signed_in([confirmed])) == 1
+    else:
+        assert not SignIn.objects.live().exists()
+        assert not Session.objects.exists()
 
 
 def test_a_session_made_by_a_passkey_while_its_account_is_deactivated_does_not_outlive_it(

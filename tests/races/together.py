@@ -29,13 +29,13 @@ def together(jobs):
         return [running.result() for running in [pool.submit(run, job) for job in jobs]]
 
 
-def in_the_middle_of(request_that_signs_in, then):
-    """Do something while a sign-in is in the middle of its transaction: its message is spent, its session not yet
-    made. The sign-in's answer, and what the other gave."""
+def in_the_middle_of(request_that_signs_in, then, *, is_new=True):
+    """Do something while a sign-in (or, not new, its confirmation) is in the middle of its transaction: what proves is
+    spent, the session not yet made. The sign-in's answer, and what the other gave."""
     spent, go_on = threading.Event(), threading.Event()
 
     def pause(sender, instance, **kwargs):
-        if instance._state.adding:
+        if instance._state.adding == is_new:
             spent.set()
             go_on.wait(30)
 
