@@ -24,7 +24,9 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_otp",
     "anymail",
+    "oauth2_provider",
     "passwordless_auth",
+    "passwordless_auth.oidc",
     "tests",
 ]
 MIDDLEWARE = [

@@ -1,0 +1,14 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class OidcConfig(AppConfig):
+    name = "passwordless_auth.oidc"
+    label = "passwordless_auth_oidc"
+    verbose_name = _("OpenID provider")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from . import _dot
+
+        _dot.set_safe_defaults()

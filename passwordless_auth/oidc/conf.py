@@ -1,0 +1,49 @@
+"""The settings of the OpenID provider, named and read as the core's: ``PASSWORDLESS_AUTH_OIDC_…``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..conf import Settings
+
+
+class OidcSettings(Settings):
+    """Use the instance ``passwordless_auth.oidc.conf.settings``; the core's settings are there, too."""
+
+    @property
+    def OIDC_ISSUER(self) -> str:
+        """The ``iss`` of all tokens and the ``issuer`` of discovery. Default: ``BASE_URL`` and a slash."""
+        return str(self._get("OIDC_ISSUER", None) or self.BASE_URL + "/")
+
+    @property
+    def OIDC_SUBJECT(self) -> str:
+        """What ``sub`` is for clients that do not say otherwise: ``"public"`` (one opaque value for all clients),
+        ``"pairwise"`` (another for each sector, OpenID Connect Core §8.1) or ``"auth0"`` (``email|`` or ``sms|`` and
+        the opaque value, as Auth0's passwordless connections have it)."""
+        return str(self._get("OIDC_SUBJECT", "public"))
+
+    @property
+    def OIDC_SIGNING_KEYS(self) -> Sequence[Mapping[str, Any] | str]:
+        """Private signing keys from settings, PEM texts or JWKs; of each algorithm the first one signs. Default: none,
+        the keys are in the database, encrypted, and made on first use."""
+        return list(self._get("OIDC_SIGNING_KEYS", []))
+
+    @property
+    def OIDC_SIGNING_ALGORITHMS(self) -> Sequence[str]:
+        """The ``alg`` values that a client may choose for its ID tokens; a key is made for each. RS256 is one of them
+        (OpenID Connect Discovery §3)."""
+        return list(self._get("OIDC_SIGNING_ALGORITHMS", ["RS256", "ES256"]))
+
+    @property
+    def OIDC_AUTHORIZATION_LIFETIME(self) -> int:
+        """Seconds in which a person can finish what an authorization request asks of them."""
+        return int(self._get("OIDC_AUTHORIZATION_LIFETIME", 3600))
+
+    @property
+    def OIDC_REFRESH_LIFETIME(self) -> int:
+        """Seconds after the authorization in which it can be refreshed at all, however often it is used."""
+        return int(self._get("OIDC_REFRESH_LIFETIME", 30 * 86400))
+
+
+settings = OidcSettings()

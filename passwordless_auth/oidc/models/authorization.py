@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from oauth2_provider.settings import oauth2_settings
+
+from ... import derivation
+
+
+class Authorization(models.Model):
+    """What a person let a Client do, once: the code, and all tokens that came of it, refer to it.
+
+    It holds what was true of the sign-in in that moment (``auth_time``, ``amr``, ``acr``, ``sid``), for every token to
+    come. It takes the place of django-oauth-toolkit's Grant, which holds the code itself and is deleted with its use:
+    a code that comes a second time must still find the tokens of the first (RFC 6749 §4.1.2).
+    """
+
+    public_id = models.CharField(max_length=22, unique=True, default=derivation.new_public_id, editable=False)
+    #: ``token_family`` of its refresh tokens.
+    family = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    application = models.ForeignKey(oauth2_settings.APPLICATION_MODEL, models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="passwordless_authorizations")
+    #: The session that it was given in. None: that row is purged, or it came from django-oauth-toolkit.
+    sign_in = models.ForeignKey(
+        "passwordless_auth.SignIn", models.SET_NULL, null=True, blank=True, related_name="authorizations"
+    )
+    scope = models.TextField(blank=True, default="")
+    nonce = models.TextField(blank=True, default="")
+    #: The ``claims`` parameter, parsed (OpenID Connect Core §5.5).
+    claims = models.JSONField(default=dict, blank=True)
+    auth_time = models.PositiveBigIntegerField(null=True, blank=True)
+    amr = models.JSONField(default=list, blank=True)
+    acr = models.CharField(max_length=16, blank=True, default="")
+    sid = models.CharField(max_length=22, blank=True, default="")
+
+    #: SHA-256 of the code, hex; None: there never was one (``id_token token``).
+    code_digest = models.CharField(max_length=64, unique=True, null=True, blank=True, editable=False)
+    code_expires_at = models.DateTimeField(null=True, blank=True)
+    code_spent_at = models.DateTimeField(null=True, blank=True)
+    redirect_uri = models.TextField(blank=True, default="")
+    code_challenge = models.CharField(max_length=128, blank=True, default="")
+
+    created_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
+    #: When all of it ended: replayed, revoked by the person or the client, signed out.
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("authorization")
+        verbose_name_plural = _("authorizations")
+
+    def __str__(self) -> str:
+        return self.public_id
