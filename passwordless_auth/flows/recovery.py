@@ -309,8 +309,8 @@ Color = Literal["green", "yellow", "red"]
 
 @dataclass(frozen=True)
 class Part:
-    """One way back: ``name`` is ``devices``, ``email`` or ``codes``; ``count`` says how many there are of it that
-    work. ``chosen`` is False where the person could use it for recovery, and has decided against it."""
+    """One way back: ``name`` is ``devices``, ``email``, ``phone`` or ``codes``; ``count`` says how many there are of it
+    that work. ``chosen`` is False where the person could use it for recovery, and has decided against it."""
 
     name: str
     color: Color
@@ -321,11 +321,13 @@ class Part:
 @dataclass(frozen=True)
 class Outlook:
     """What is left when a person loses something. ``next_step``: ``add_passkey``, ``add_second_passkey``,
-    ``make_codes``, ``make_new_codes``, ``confirm_address``, ``choose_address``, or "" when nothing is better."""
+    ``make_codes``, ``make_new_codes``, ``confirm_address``, ``choose_address``, or "" when nothing is better.
+    ``address``: the one that ``confirm_address`` is about."""
 
     color: Color
     parts: list[Part]
     next_step: str
+    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -345,17 +347,27 @@ def codes_of(user: Any) -> Codes:
 
 
 def outlook(user: Any, identities: Collection[Identity]) -> Outlook:
-    """How well this person could get back, and what would help most. ``identities``: all of theirs."""
+    """How well this person could get back, and what would help most. ``identities``: all of theirs.
+
+    A number is a way back only where this site sends to it; who has none is not asked for one.
+    """
+    emails = [row for row in identities if row.kind == "email"]
+    phones = [row for row in identities if row.kind == "phone" and row.identifier.is_reachable]
     parts = []
     if "passkey" in settings.METHODS:
         parts.append(_devices(user))
-    parts.append(_email(user, identities))
+    parts.append(_messages("email", user, emails))
+    if phones:
+        parts.append(_messages("phone", user, phones))
     if _codes_help():
         left = codes_of(user).left
         parts.append(Part("codes", "green" if left > FEW else "yellow" if left else "red", left))
     good = sum(part.color == "green" for part in parts)
     color: Color = "green" if good >= min(2, len(parts)) else "yellow" if good else "red"
-    return Outlook(color=color, parts=parts, next_step=_next_step(parts, has_address=bool(identities)))
+    unproven = {row.kind: row.identifier.display for row in (*emails, *phones) if row.proven_at is None}
+    part_name, next_step = _next_step(parts, unproven=unproven)
+    address = unproven[part_name] if next_step == "confirm_address" else ""
+    return Outlook(color=color, parts=parts, next_step=next_step, address=address)
 
 
 def _codes_help() -> bool:
@@ -371,13 +383,14 @@ def _devices(user: Any) -> Part:
     return Part("devices", "green" if len(usable) > 1 or any(usable) else "yellow", len(usable))
 
 
-def _email(user: Any, identities: Collection[Identity]) -> Part:
+def _messages(name: str, user: Any, identities: Collection[Identity]) -> Part:
+    """What messages to addresses of one kind are good for."""
     proven = [row for row in identities if row.proven_at is not None]
     if not proven:
-        return Part("email", "red")
+        return Part(name, "red")
     chosen = [row for row in proven if row.for_recovery]
     helps = bool(chosen) and recovers_by_address(user)
-    return Part("email", "green" if helps else "yellow", len(chosen) if helps else 0, chosen=bool(chosen))
+    return Part(name, "green" if helps else "yellow", len(chosen) if helps else 0, chosen=bool(chosen))
 
 
 #: What would help, best first: for a part, in a color.
@@ -385,21 +398,24 @@ _STEPS: Final[tuple[tuple[str, Color, str], ...]] = (
     ("devices", "red", "add_passkey"),
     ("codes", "red", "make_codes"),
     ("email", "red", "confirm_address"),
+    ("phone", "red", "confirm_address"),
     ("codes", "yellow", "make_new_codes"),
     ("devices", "yellow", "add_second_passkey"),
     ("email", "yellow", "choose_address"),
+    ("phone", "yellow", "choose_address"),
 )
 
 
-def _next_step(parts: list[Part], *, has_address: bool) -> str:
+def _next_step(parts: list[Part], *, unproven: Collection[str]) -> tuple[str, str]:
+    """A part, and what to do about it. ``unproven``: of which kinds there are addresses that could be confirmed."""
     by_name = {part.name: part for part in parts}
     for name, color, step in _STEPS:
         part = by_name.get(name)
         if part is None or part.color != color:
             continue
-        if step == "confirm_address" and not has_address:
+        if step == "confirm_address" and name not in unproven:
             continue  # there is none
         if step == "choose_address" and part.chosen:
             continue  # they have; but for this account an address is not enough
-        return step
-    return ""
+        return name, step
+    return "", ""

@@ -18,6 +18,7 @@ from .pages import Page, visit
 pytestmark = pytest.mark.django_db
 
 ADA = "ada@example.com"
+NUMBER = "+4915123456789"
 PATH = "/account/recovery-codes/"
 BY_PASSWORD = "django.contrib.auth.backends.ModelBackend"
 
@@ -411,6 +412,74 @@ def test_an_address_that_is_not_confirmed_is_missing_and_can_be_confirmed(client
     assert (parts["email"], whole, step) == ("red", "yellow", "confirm_address")
     page = page.press(client, "Best next: confirm your address")
     assert (page.name, page.inputs["identifier"]["value"]) == ("login", ADA)
+
+
+def test_a_number_is_a_way_back_of_its_own(browser, sms):
+    browser.sign_in(ADA)
+    number = Identity.objects.create(
+        user=User.objects.get(), kind="phone", canonical=NUMBER, proven_at=timezone.now(), for_recovery=True
+    )
+    parts, whole, step, page = outlook(browser)
+
+    assert parts == {"devices": "red", "email": "green", "phone": "green", "codes": "red"}
+    assert whole == "green"
+    assert "Good E-mail 1 address can recover your account." in page.words
+    assert "Good Phone 1 number can recover your account." in page.words
+
+    number.for_recovery = False
+    number.save()
+    make_some(5)
+    register(browser, Authenticator(synced=True))
+    parts, _whole, step, page = outlook(browser)
+    assert (parts["email"], parts["phone"], step) == ("green", "yellow", "choose_address")
+    assert "You let no number recover your account." in page.words
+
+
+def test_who_has_a_number_alone_has_no_confirmed_mailbox(browser, sms):
+    browser.start(NUMBER)
+    browser.submit("/login/wait/", {"code": sms()[-1].code})
+    parts, _whole, _step, page = outlook(browser)
+
+    assert parts == {"devices": "red", "email": "red", "phone": "green", "codes": "red"}
+    assert "Missing E-mail No confirmed address. Good Phone 1 number" in page.words
+    make_some(5)
+    register(browser, Authenticator())
+    assert outlook(browser)[2] == "add_second_passkey"  # there is no address that could be confirmed
+
+
+def test_the_number_that_can_be_confirmed_is_the_one_that_is_asked_for(browser, sms):
+    browser.sign_in(ADA)
+    Identity.objects.create(user=User.objects.get(), kind="phone", canonical=NUMBER)
+    make_some(5)
+    register(browser, Authenticator(synced=True))
+    parts, _whole, step, page = outlook(browser)
+
+    assert (parts["email"], parts["phone"], step) == ("green", "red", "confirm_address")
+    assert "Missing Phone No confirmed number." in page.words
+    page = page.press(browser, "Best next: confirm your address")
+    assert (page.name, page.inputs["identifier"]["value"]) == ("login", "+49 1512 3456789")
+
+
+def test_a_number_of_a_country_that_is_not_served_is_no_way_back(browser, sms, settings):
+    browser.sign_in(ADA)
+    Identity.objects.create(
+        user=User.objects.get(), kind="phone", canonical=NUMBER, proven_at=timezone.now(), for_recovery=True
+    )
+    settings.PASSWORDLESS_AUTH_SMS_COUNTRIES = ["US"]
+
+    assert outlook(browser)[0] == {"devices": "red", "email": "green", "codes": "red"}
+
+
+def test_who_is_guarded_by_more_is_told_that_a_number_does_not_help(browser, sms):
+    browser.sign_in(ADA)
+    User.objects.update(is_staff=True)
+    Identity.objects.create(
+        user=User.objects.get(), kind="phone", canonical=NUMBER, proven_at=timezone.now(), for_recovery=True
+    )
+    parts, whole, _step, page = outlook(browser)
+
+    assert (parts["phone"], whole) == ("yellow", "red")
+    assert "a number alone cannot recover it" in page.words
 
 
 def test_who_has_nothing_has_no_way_back(client):
