@@ -36,6 +36,8 @@ class Profile(models.Model):
     minimum_level = models.CharField(_("minimum level"), max_length=16, choices=Level.choices, blank=True, default="")
     #: Whether a confirmed authenticator app is there: then a link or code alone is not enough.
     has_totp = models.BooleanField(default=False, editable=False)
+    #: The kind of the address that made the account, once a subject was made of it; see ``oidc.claims``.
+    subject_kind = models.CharField(max_length=8, blank=True, default="", editable=False)
     passkey_offer_declined_at = models.DateTimeField(null=True, blank=True, editable=False)
     #: After "this wasn't me": no change of addresses or authenticators by sessions that were there before.
     frozen_at = models.DateTimeField(null=True, blank=True)

@@ -18,10 +18,16 @@ class OidcSettings(Settings):
 
     @property
     def OIDC_SUBJECT(self) -> str:
-        """What ``sub`` is for clients that do not say otherwise: ``"public"`` (one opaque value for all clients),
+        """What ``sub`` is for clients that do not say otherwise: ``"opaque"`` (one value for all clients),
         ``"pairwise"`` (another for each sector, OpenID Connect Core §8.1) or ``"auth0"`` (``email|`` or ``sms|`` and
         the opaque value, as Auth0's passwordless connections have it)."""
-        return str(self._get("OIDC_SUBJECT", "public"))
+        return str(self._get("OIDC_SUBJECT", "opaque"))
+
+    @property
+    def OIDC_CLAIMS(self) -> str:
+        """Dotted path of a function ``(user, scopes) -> dict`` with more claims about a person: a picture, an address,
+        claims of the site's own. "": none."""
+        return str(self._get("OIDC_CLAIMS", ""))
 
     @property
     def OIDC_SIGNING_KEYS(self) -> Sequence[Mapping[str, Any] | str]:

@@ -58,6 +58,17 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='PairwiseSalt',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('sealed', models.TextField(editable=False)),
+            ],
+            options={
+                'verbose_name': 'salt of pairwise subjects',
+                'verbose_name_plural': 'salts of pairwise subjects',
+            },
+        ),
+        migrations.CreateModel(
             name='SigningKey',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -5,6 +5,7 @@ from .authorization import Authorization
 from .authorization_request import AuthorizationRequest
 from .client_settings import ClientSettings
 from .consent import Consent
+from .pairwise_salt import PairwiseSalt
 from .signing_key import SigningKey
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "AuthorizationRequest",
     "ClientSettings",
     "Consent",
+    "PairwiseSalt",
     "SigningKey",
 ]

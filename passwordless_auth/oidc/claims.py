@@ -1,0 +1,156 @@
+"""What is said about a person: the claims of OpenID Connect Core §5, and ``sub`` (§8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.utils.module_loading import import_string
+
+from .. import derivation
+from ..models import Identity, Profile
+from .conf import settings
+from .models import ClientSettings, PairwiseSalt
+
+#: Which claims a scope asks for (§5.4; ``avatar`` is Passwordless.ID's).
+OF_SCOPE: Final[dict[str, tuple[str, ...]]] = {
+    "openid": ("sub",),
+    "profile": (
+        "name",
+        "family_name",
+        "given_name",
+        "middle_name",
+        "nickname",
+        "preferred_username",
+        "profile",
+        "picture",
+        "website",
+        "gender",
+        "birthdate",
+        "zoneinfo",
+        "locale",
+        "updated_at",
+    ),
+    "email": ("email", "email_verified"),
+    "phone": ("phone_number", "phone_number_verified"),
+    "address": ("address",),
+    "avatar": ("nickname", "picture", "preferred_username"),
+}
+
+#: The claims that there is something to say for without the host's help.
+SUPPORTED: Final = (
+    "sub",
+    "name",
+    "given_name",
+    "family_name",
+    "nickname",
+    "locale",
+    "email",
+    "email_verified",
+    "phone_number",
+    "phone_number_verified",
+)
+#: The claims that tell of the sign-in, and are always in ID tokens.
+OF_SIGN_IN: Final = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid")
+
+
+def with_addresses(rows: QuerySet[Any], user: str) -> QuerySet[Any]:
+    """Annotate rows with the proven addresses of the user in the column ``user``: what ``of_person`` reads."""
+    proven = Identity.objects.filter(user=OuterRef(user)).exclude(proven_at=None).order_by("-is_primary", "pk")
+    annotated: QuerySet[Any] = rows.annotate(
+        proven_email=Subquery(proven.filter(kind="email").values("canonical")[:1]),
+        proven_phone=Subquery(proven.filter(kind="phone").values("canonical")[:1]),
+    )
+    return annotated
+
+
+def of_person(
+    user: Any,
+    *,
+    scopes: Iterable[str],
+    requested: Mapping[str, Any] | None = None,
+    proven_email: str | None,
+    proven_phone: str | None,
+) -> dict[str, Any]:
+    """The claims about a person, without ``sub``: those of the scopes, and those of ``requested`` (one member of the
+    ``claims`` parameter, §5.5). What is not known is left out.
+
+    SECURITY: the caller has made sure that the person allowed both: see ``scopes_of``.
+    """
+    scopes = list(scopes)
+    asked = {name for scope in scopes for name in OF_SCOPE.get(scope, ())} | set(requested or ())
+    known = _known(user, proven_email, proven_phone)
+    if settings.OIDC_CLAIMS:
+        own = import_string(settings.OIDC_CLAIMS)(user, scopes)
+        known |= own
+        asked |= own.keys() - _STANDARD  # its function has seen the scopes
+    given = {name: value for name, value in known.items() if name in asked and value not in (None, "")}
+    for name, wish in (requested or {}).items():
+        value = (wish or {}).get("value") if isinstance(wish, Mapping) else None
+        if value is not None and name in given and given[name] != value:
+            del given[name]  # asked for that value or nothing (§5.5.1)
+    return given
+
+
+_STANDARD: Final = frozenset(name for names in OF_SCOPE.values() for name in names)
+
+
+def scopes_of(requested: Mapping[str, Any]) -> set[str]:
+    """The scopes that a person would allow for what a ``claims`` parameter names: they are asked about these."""
+    names = {name for member in ("id_token", "userinfo") for name in requested.get(member) or ()}
+    return {scope for scope in ("profile", "email", "phone", "address") if names & set(OF_SCOPE[scope])}
+
+
+def _known(user: Any, proven_email: str | None, proven_phone: str | None) -> dict[str, Any]:
+    name = str(getattr(user, "get_full_name", lambda: "")())
+    email = proven_email or getattr(user, user.get_email_field_name(), "") or ""
+    profile = Profile.objects.of(user)
+    known: dict[str, Any] = {
+        "name": name or email or proven_phone,
+        "given_name": getattr(user, "first_name", ""),
+        "family_name": getattr(user, "last_name", ""),
+        "nickname": getattr(user, "first_name", "") or email.partition("@")[0],
+        "locale": profile.language,
+        "phone_number": proven_phone,
+    }
+    if email:
+        known |= {"email": email, "email_verified": bool(proven_email)}
+    if proven_phone:
+        known["phone_number_verified"] = True
+    return known
+
+
+def subject(user: Any, client: ClientSettings) -> str:
+    """The ``sub`` of a person for a Client: opaque, never given to anybody else, and the same for ever."""
+    profile = Profile.objects.of(user)
+    kind = client.subject_type or settings.OIDC_SUBJECT
+    if kind == ClientSettings.Subject.PAIRWISE:
+        return derivation.pairwise_subject(profile.handle, sector=sector_of(client), salt=_salt())
+    if kind == ClientSettings.Subject.AUTH0:
+        return f"{'sms' if _first_kind(profile) == 'phone' else 'email'}|{profile.handle}"
+    return profile.handle
+
+
+def sector_of(client: ClientSettings) -> str:
+    """The sector identifier (§8.1): what was registered, else the host of the first redirect URI."""
+    if client.sector_identifier:
+        return client.sector_identifier
+    uris = client.application.redirect_uris.split()
+    return (urlsplit(uris[0]).hostname if uris else "") or client.application.client_id
+
+
+def _first_kind(profile: Profile) -> str:
+    """The kind of the address that made the account; remembered, since that address may be removed one day."""
+    if not profile.subject_kind:
+        first = Identity.objects.filter(user=profile.user_id).order_by("pk").values_list("kind", flat=True).first()
+        Profile.objects.filter(pk=profile.pk, subject_kind="").update(subject_kind=first or "email")
+        profile.refresh_from_db(fields=["subject_kind"])
+    return profile.subject_kind
+
+
+@cache
+def _salt() -> bytes:
+    return PairwiseSalt.objects.current()
