@@ -287,6 +287,8 @@ elif env("TWILIO_ACCOUNT_SID", ""):
             "account_sid": env("TWILIO_ACCOUNT_SID", ""),
             "auth_token": env("TWILIO_AUTH_TOKEN", ""),
             "sender": env("TWILIO_SENDER", ""),
+            # Twilio tells what becomes of each message, where it reaches SITE_URL.
+            "status_callback": SITE_URL.startswith("https://"),
         },
     }
 else:

@@ -26,6 +26,7 @@ from django.utils.module_loading import import_string
 
 from . import channels, throttling
 from .channels.email import WITHOUT_TRACKING_SWITCH, EmailChannel
+from .channels.twilio import TwilioBase
 from .conf import settings
 from .derivation import ALPHABETS
 from .identifiers import is_country
@@ -401,6 +402,21 @@ def check_receipts(**_kwargs: Any) -> Iterator[Message]:
             )
 
 
+def check_callbacks(**_kwargs: Any) -> Iterator[Message]:
+    for alias in settings.CHANNELS if settings.SMS_COUNTRIES else ():
+        try:
+            channel = channels.channel(alias)
+        except Exception:  # noqa: BLE001, S112 (told by check_policy_and_channels)
+            continue
+        if isinstance(channel, TwilioBase) and not channel.status_callback:
+            yield _warning(
+                29,
+                f"Nobody hears what becomes of the messages of PASSWORDLESS_AUTH_CHANNELS[{alias!r}].",
+                "Add 'status_callback': True, and the auth_token, to its OPTIONS: who waits for a code then learns "
+                "that it has not arrived. Twilio has to reach BASE_URL for that.",
+            )
+
+
 def _anymail_in_use() -> Iterator[tuple[str, str]]:
     """Name and webhook of each provider that a channel sends with."""
     for alias in settings.CHANNELS:
@@ -572,6 +588,7 @@ _CHECKS: Final[Iterable[Callable[..., Iterator[Message]]]] = (
     check_wiring,
     check_sender,
     check_receipts,
+    check_callbacks,
 )
 
 

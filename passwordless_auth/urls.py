@@ -46,6 +46,7 @@ urlpatterns = [
     path("enrol/options/", views.EnrolOptionsView.as_view(), name="enrol_options"),
     path("enrol/register/", views.EnrolRegisterView.as_view(), name="enrol_register"),
     path("enrol/<str:token>/", views.EnrolView.as_view(), name="enrol"),
+    path("twilio/<path:alias>/tracking/", views.TwilioTrackingView.as_view(), name="twilio_tracking"),
     # Found only where this URLconf is included at the root, as these files have to be.
     path(".well-known/webauthn", views.RelatedOriginsView.as_view(), name="related_origins"),
     path(".well-known/passkey-endpoints", views.PasskeyEndpointsView.as_view(), name="passkey_endpoints"),

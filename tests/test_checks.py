@@ -26,6 +26,12 @@ GONE = object()
 EMAIL = {"email": {"BACKEND": "passwordless_auth.channels.email.EmailChannel"}}
 SMS = {**EMAIL, "sms": {"BACKEND": "tests.test_checks.SomeProvider"}}
 
+
+def twilio(kind="TwilioChannel", **options):
+    options = {"account_sid": "AC1", "auth_token": "t", "sender": "EXAMPLE", **options}
+    return {**EMAIL, "sms": {"BACKEND": f"passwordless_auth.channels.twilio.{kind}", "OPTIONS": options}}
+
+
 #: id: settings that it refuses. A list is several ways to be wrong.
 WRONG = {
     "E001": [
@@ -110,6 +116,17 @@ WRONG = {
         {"SMS_COUNTRIES": ["DE"]},
         {"SMS_COUNTRIES": ["DE"], "CHANNELS": {**EMAIL, "sms": {"BACKEND": "tests.nowhere.Channel"}}},
         {"CHANNELS": {**EMAIL, "voice": {}}},
+        {
+            "SMS_COUNTRIES": ["DE"],
+            "CHANNELS": twilio(auth_token="", api_key="SK1", api_secret="s", status_callback=True),
+        },
+    ],
+    "W029": [
+        {"SMS_COUNTRIES": ["DE"], "CHANNELS": twilio()},
+        {
+            "SMS_COUNTRIES": ["DE"],
+            "CHANNELS": twilio("TwilioVoiceChannel", auth_token="", api_key="SK1", api_secret="s"),
+        },
     ],
     "E027": [
         {"SMS_COUNTRIES": ["de"], "CHANNELS": SMS},
@@ -220,6 +237,8 @@ ALSO_RIGHT = [
     {"LIMIT_FAILURES_PER_ACCOUNT": "100/d"},
     {"SMS_COUNTRIES": ["DE", "AT", "CH"], "CHANNELS": SMS},
     {"CHANNELS": {**EMAIL, "sms": {"BACKEND": "passwordless_auth.channels.console.ConsoleChannel"}}},
+    {"CHANNELS": twilio()},
+    {"SMS_COUNTRIES": ["DE"], "CHANNELS": twilio(status_callback=True)},
     {"SESSION_ENGINE": "django.contrib.sessions.backends.file"},
     {"SESSION_ENGINE": "django.contrib.sessions.backends.cached_db"},
     {"SESSION_ENGINE": "tests.test_checks.own_sessions"},

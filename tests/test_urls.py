@@ -46,6 +46,7 @@ AGREED = {
     "passkey_change": "/account/passkeys/change/",
     "passkey_icon": f"/account/passkeys/icons/{AAGUID}/light/",
     "passkey_signal": "/account/passkeys/signal.json",
+    "twilio_tracking": "/twilio/sms/tracking/",
     "related_origins": "/.well-known/webauthn",
     "passkey_endpoints": "/.well-known/passkey-endpoints",
 }
@@ -56,6 +57,8 @@ def test_a_name_is_a_path(name, path):
     arguments = [TOKEN] if name in {"link", "report", "enrol"} else []
     if name == "passkey_icon":
         arguments = [AAGUID, "light"]
+    if name == "twilio_tracking":
+        arguments = ["sms"]
 
     assert reverse(f"passwordless_auth:{name}", args=arguments) == path
     assert resolve(path).view_name == f"passwordless_auth:{name}"

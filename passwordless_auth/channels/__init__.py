@@ -19,4 +19,5 @@ def channel(alias: str) -> Channel:
     except (KeyError, ImportError) as error:
         raise ImproperlyConfigured(f"PASSWORDLESS_AUTH_CHANNELS has no usable channel {alias!r}: {error}") from error
     made: Channel = backend(**wanted.get("OPTIONS", {}))
+    made.alias = alias
     return made

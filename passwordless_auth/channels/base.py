@@ -58,6 +58,8 @@ class Channel(ABC):
 
     #: Which text a message is given: ``messages/<kind>.txt`` with subject and HTML, ``.sms.txt`` or ``.voice.txt``.
     medium: Medium = "email"
+    #: Its name in ``PASSWORDLESS_AUTH_CHANNELS``, once ``channels.channel`` has made it.
+    alias: str = ""
 
     @abstractmethod
     def send(self, message: Message) -> Receipt:

@@ -6,12 +6,15 @@ import json
 import re
 from abc import abstractmethod
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
 
+from ..conf import settings
 from ..identifiers import Identifier, country_of_language
 from .base import Channel, Medium, Message, Receipt, Rejected, Retryable
 from .sms import SmsChannel
@@ -39,13 +42,17 @@ REJECTED: Final = frozenset(
 
 _MESSAGING_SERVICE: Final = re.compile(r"MG[0-9a-fA-F]{32}")
 
+#: What our own id of a message is called in the address of its status callback.
+CALLBACK_KEY: Final = "message"
+
 
 class TwilioBase(Channel):
     """What the channels share.
 
     Options: ``account_sid`` with ``auth_token``, or with ``api_key`` and ``api_secret``; ``sender``, a number or a name
-    ("EXAMPLE"); ``senders``, another one for some countries, ``{"US": "+1…"}``; ``timeout`` in seconds; ``region`` and
-    ``edge``, where Twilio shall work; ``base_url``, another address of its API.
+    ("EXAMPLE"); ``senders``, another one for some countries, ``{"US": "+1…"}``; ``status_callback=True``, to be told
+    what becomes of each message, which takes the ``auth_token`` in any case: Twilio signs with it; ``timeout`` in
+    seconds; ``region`` and ``edge``, where Twilio shall work; ``base_url``, another address of its API.
     """
 
     def __init__(
@@ -57,19 +64,23 @@ class TwilioBase(Channel):
         api_secret: str = "",
         sender: str = "",
         senders: Mapping[str, str] | None = None,
+        status_callback: bool = False,
         timeout: float = TIMEOUT,
         region: str | None = None,
         edge: str | None = None,
         base_url: str = "",
     ) -> None:
-        self.account_sid = account_sid
+        self.account_sid, self.auth_token = account_sid, auth_token
         self.user = (api_key, api_secret) if api_key else (account_sid, auth_token)
         self.sender, self.senders = sender, dict(senders or {})
+        self.status_callback = status_callback
         self.timeout, self.region, self.edge, self.base_url = timeout, region, edge, base_url
         if not account_sid or not all(self.user):
             raise ImproperlyConfigured("Twilio needs account_sid, and auth_token or api_key with api_secret.")
         if not sender and not self.senders:
             raise ImproperlyConfigured("Twilio needs a sender: a number, a name, or the id of a messaging service.")
+        if status_callback and not auth_token:
+            raise ImproperlyConfigured("Twilio needs auth_token for status_callback: its callbacks are signed with it.")
 
     def sender_for(self, to: str) -> str:
         """Raises Rejected where no sender is for the country: another attempt would find none either."""
@@ -87,12 +98,19 @@ class TwilioBase(Channel):
             raise _outcome(error) from error
         if not sent.sid:
             raise Retryable("the answer names no message")
-        cost = abs(Decimal(sent.price)) if sent.price else None
-        return Receipt(provider_id=sent.sid, cost=cost, currency=(sent.price_unit or "").upper() if cost else "")
+        cost, currency = price(sent.price, sent.price_unit)
+        return Receipt(provider_id=sent.sid, cost=cost, currency=currency)
 
     @abstractmethod
     def _hand_over(self, client: Any, sender: str, message: Message) -> Any:
         """What Twilio makes of the message: its resource, with ``sid``."""
+
+    def _callback(self, message: Message) -> dict[str, str]:
+        """Where Twilio tells what becomes of it. SECURITY: the host is that of ``BASE_URL`` alone."""
+        if not self.status_callback:
+            return {}
+        path = reverse("passwordless_auth:twilio_tracking", args=[self.alias])
+        return {"status_callback": f"{settings.BASE_URL}{path}?{urlencode({CALLBACK_KEY: message.idempotency_key})}"}
 
     def _client(self) -> Any:
         from twilio.http.http_client import TwilioHttpClient
@@ -115,7 +133,7 @@ class TwilioChannel(TwilioBase, SmsChannel):
     @sensitive_variables()
     def _hand_over(self, client: Any, sender: str, message: Message) -> Any:
         name = "messaging_service_sid" if _MESSAGING_SERVICE.fullmatch(sender) else "from_"
-        return client.messages.create(to=message.to, body=message.text, **{name: sender})
+        return client.messages.create(to=message.to, body=message.text, **{name: sender}, **self._callback(message))
 
 
 class TwilioWhatsAppChannel(TwilioBase, SmsChannel):
@@ -132,12 +150,12 @@ class TwilioWhatsAppChannel(TwilioBase, SmsChannel):
 
     @sensitive_variables()
     def _hand_over(self, client: Any, sender: str, message: Message) -> Any:
-        to, from_ = f"whatsapp:{message.to}", f"whatsapp:{sender}"
+        ends = {"to": f"whatsapp:{message.to}", "from_": f"whatsapp:{sender}", **self._callback(message)}
         template = self.content.get(message.language, next(iter(self.content.values()), ""))
         if message.code and template:
             variables = json.dumps({"1": message.code})
-            return client.messages.create(to=to, from_=from_, content_sid=template, content_variables=variables)
-        return client.messages.create(to=to, from_=from_, body=message.text)
+            return client.messages.create(**ends, content_sid=template, content_variables=variables)
+        return client.messages.create(**ends, body=message.text)
 
 
 class TwilioVoiceChannel(TwilioBase):
@@ -153,7 +171,18 @@ class TwilioVoiceChannel(TwilioBase):
         spoken.pause(length=1)
         language, country = message.language.partition("-")[0], country_of_language(message.language)
         spoken.say(message.text, language=f"{language}-{country or 'US'}")
-        return client.calls.create(to=message.to, from_=sender, twiml=str(spoken))
+        return client.calls.create(to=message.to, from_=sender, twiml=str(spoken), **self._callback(message))
+
+
+def price(amount: Any, unit: Any) -> tuple[Decimal | None, str]:
+    """What Twilio says that a message costs: a positive amount and its currency. ``(None, "")``: it does not say."""
+    try:
+        cost = abs(Decimal(amount))
+    except (InvalidOperation, TypeError, ValueError):
+        return None, ""
+    currency = str(unit or "").upper()
+    known = cost.is_finite() and cost < 999_999 and re.fullmatch(r"[A-Z]{3}", currency)
+    return (cost, currency) if known else (None, "")
 
 
 def _outcome(error: Exception) -> Retryable | Rejected:

@@ -113,7 +113,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         if row is None:
             return False
         changes: dict[str, Any] = {}
-        if not any((step.state, step.detail) == (state, detail[:255]) for step in row.reports()):
+        told = any((step.state, step.detail) == (state, detail[:255]) for step in row.reports())
+        if not told and state != Delivery.State.HANDED_OVER:  # of which ``handed_over_at`` tells
             changes["history"] = row.history_with(at, state, by=provider, detail=detail)
         moves = Delivery.ORDER[state] > Delivery.ORDER[Delivery.State(row.state)]
         if moves:

@@ -30,6 +30,7 @@ from .report import ReportConfirmView, ReportView
 from .sign_in import LoginView, ResendView, WaitStatusView, WaitView
 from .step_up import ResumeView, StepUpView
 from .totp import TotpRemoveView, TotpView
+from .twilio import TwilioTrackingView
 
 __all__ = [
     "AccountView",
@@ -69,6 +70,7 @@ __all__ = [
     "StepUpView",
     "TotpRemoveView",
     "TotpView",
+    "TwilioTrackingView",
     "WaitStatusView",
     "WaitView",
 ]

@@ -1,11 +1,14 @@
-"""A server that speaks Twilio's API, as its documentation has it: Messages and Calls, and what goes wrong there."""
+"""A server that speaks Twilio's API, as its documentation has it: Messages and Calls, what goes wrong there, and the
+callbacks that it makes, with its signature."""
 
 import base64
+import hashlib
+import hmac
 import json
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 ACCOUNT, TOKEN = "AC" + "a" * 32, "the-token-of-the-tests"
 
@@ -80,3 +83,38 @@ def running(*, answer=None, hangs=0.0, drops=False):
         server.over.set()
         server.shutdown()
         server.server_close()
+
+
+# -- callbacks
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def signature_of(address, fields=(), *, token=TOKEN):
+    """ "Validating signatures from Twilio": the address, and each field's name and value in the order of the names."""
+    text = address + "".join(name + value for name, value in sorted(dict(fields).items()))
+    return base64.b64encode(hmac.new(token.encode(), text.encode(), hashlib.sha1).digest()).decode()
+
+
+def tells(browser, address, *, token=TOKEN, signature=None, host="testserver", **fields):
+    """A status callback to the ``address`` that Twilio was given. Returns the response."""
+    signature = signature_of(address, fields, token=token) if signature is None else signature
+    return browser.post(
+        address.removeprefix("http://testserver"),
+        urlencode(fields),
+        content_type=FORM,
+        headers={"X-Twilio-Signature": signature, "Host": host},
+    )
+
+
+def tells_json(browser, address, events, *, token=TOKEN, raw=None, digest=None):
+    """A request of Event Streams: the digest of its body is in the address, and the address is signed."""
+    body = json.dumps(events).encode() if raw is None else raw
+    digest = hashlib.sha256(body).hexdigest() if digest is None else digest
+    address = f"{address}{'&' if '?' in address else '?'}bodySHA256={digest}"
+    return browser.post(
+        address.removeprefix("http://testserver"),
+        body,
+        content_type="application/json",
+        headers={"X-Twilio-Signature": signature_of(address, token=token)},
+    )
