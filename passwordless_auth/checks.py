@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -21,15 +22,19 @@ from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import DatabaseError
+from django.template import TemplateDoesNotExist, TemplateSyntaxError
+from django.template.loader import get_template
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
+from django.utils.translation import to_language
 
-from . import channels, throttling
+from . import channels, messages, throttling
 from .channels.email import WITHOUT_TRACKING_SWITCH, EmailChannel
+from .channels.sms import measure
 from .channels.twilio import TwilioBase
 from .conf import settings
 from .derivation import ALPHABETS
-from .identifiers import is_country
+from .identifiers import Identifier, example_number, is_country
 from .models import Challenge, Identity, Level, RecoveryCode, SignIn, Totp
 from .policies import Policy
 
@@ -402,6 +407,66 @@ def check_receipts(**_kwargs: Any) -> Iterator[Message]:
             )
 
 
+def check_texts(**_kwargs: Any) -> Iterator[Message]:
+    """Providers bill segments: a long name of the site, or one letter that GSM lacks, doubles what codes cost."""
+    long, odd = [], set()
+    for kind, to, language, is_new in _texts() if _sends_texts() else ():
+        try:
+            text = messages.sample(kind, to, medium="sms", language=language, is_new=is_new).text
+        except Exception:  # noqa: BLE001, S112 (settings that other checks tell; a template tells when it is used)
+            continue
+        size = measure(text)
+        if size.segments > 1:
+            long.append(f"{kind} ({language}, {to.country}): {size.segments}")
+            odd |= {letter for letter in text if measure(letter).alphabet == "ucs2"}
+    if long:
+        why = f" These letters are not of the GSM alphabet: {' '.join(sorted(odd))}." if odd else ""
+        yield _warning(
+            30,
+            f"Text messages take more than one segment: {'; '.join(dict.fromkeys(long))}.",
+            "Each is billed. Shorten PASSWORDLESS_AUTH_SITE_NAME, or the template messages/<kind>.sms.txt: one segment "
+            f"holds 160 letters, or 70 where one of them is not of the GSM alphabet.{why}",
+        )
+
+
+def _sends_texts() -> bool:
+    try:
+        return bool(settings.SMS_COUNTRIES) and channels.channel("sms").medium == "sms"
+    except Exception:  # noqa: BLE001 (told by check_policy_and_channels)
+        return False
+
+
+def _texts() -> Iterator[tuple[str, Identifier, str, bool]]:
+    """The texts for phones that differ: by kind, language, and countries that have templates of their own."""
+    numbers = {country: example_number(country) for country in settings.SMS_COUNTRIES if is_country(country)}
+    first = next(filter(None, numbers.values()), None)
+    for kind in messages.ASKED_FOR:
+        own = [to for country, to in numbers.items() if to and to is not first and _has_own_text(kind, country)]
+        for language in _languages():
+            for to in filter(None, [first, *own]):
+                yield kind, to, language, True
+                yield kind, to, language, False
+
+
+def _has_own_text(kind: str, country: str) -> bool:
+    try:
+        get_template(f"passwordless_auth/messages/{kind}.sms.{country.lower()}.txt")
+    except TemplateDoesNotExist:
+        return False
+    except TemplateSyntaxError:  # told when it is used
+        pass
+    return True
+
+
+def _languages() -> list[str]:
+    """Those that our pages speak: of Django's ``LANGUAGES`` what we, or the host, have words for."""
+    if not django_settings.USE_I18N:
+        return [django_settings.LANGUAGE_CODE]
+    folders = [Path(__file__).parent / "locale", *map(Path, django_settings.LOCALE_PATHS)]
+    ours = {"en", *(to_language(found.name) for folder in folders for found in folder.glob("*/"))}
+    return [code for code, _name in django_settings.LANGUAGES if code.lower() in ours]
+
+
 def check_callbacks(**_kwargs: Any) -> Iterator[Message]:
     for alias in settings.CHANNELS if settings.SMS_COUNTRIES else ():
         try:
@@ -589,6 +654,7 @@ _CHECKS: Final[Iterable[Callable[..., Iterator[Message]]]] = (
     check_sender,
     check_receipts,
     check_callbacks,
+    check_texts,
 )
 
 

@@ -232,6 +232,13 @@ def calling_code(country: str) -> int:
     return int(_numbers().country_code_for_region(country))
 
 
+def example_number(country: str) -> Identifier | None:
+    """A mobile number as they are made there, which is nobody's if the country keeps one for that."""
+    phonenumbers = _numbers()
+    number = phonenumbers.example_number_for_type(country, phonenumbers.PhoneNumberType.MOBILE)
+    return Identifier("phone", _formatted(number, "E164")) if number else None
+
+
 def is_country(code: str) -> bool:
     """Whether this is the ISO 3166-1 alpha-2 code of a country that has phone numbers."""
     return code in _numbers().SUPPORTED_REGIONS

@@ -8,11 +8,12 @@ says the subject, by ``notice.sms.txt`` and ``notice.voice.txt``.
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.translation import get_language_bidi
 from django.views.decorators.debug import sensitive_variables
 
@@ -20,9 +21,21 @@ from . import derivation
 from .channels import Medium, Message
 from .channels.sms import plain, with_code
 from .conf import settings
+from .identifiers import Identifier
 from .methods import METHODS
 from .models import Challenge, Delivery
 
+#: Kinds that are asked for, and so have a text of their own for phones. All others are notices.
+ASKED_FOR = (
+    "sign_in",
+    "step_up",
+    "recover",
+    "add_identity",
+    "no_account",
+    "no_sign_in",
+    "no_recovery",
+    "disabled",
+)
 #: Kinds of messages that answer an unknown or unusable address: they open nothing.
 WITHOUT_SECRET = frozenset({"no_account", "no_recovery", "no_sign_in", "disabled"})
 
@@ -71,6 +84,25 @@ def compose(delivery: Delivery, *, medium: Medium = "email") -> Message:
         code=str(context["code"]),
         **written,
     )
+
+
+def sample(kind: str, to: Identifier, *, medium: Medium, language: str, is_new: bool) -> Message:
+    """What a message of this kind looks like, with the code of a challenge that nobody can answer."""
+    now = timezone.now()
+    challenge = Challenge(
+        purpose=Challenge.Purpose.SIGN_IN,
+        kind=to.kind,
+        canonical=to.canonical,
+        identity_id=None if is_new else 0,
+        key_id=settings.issuing_key_id,
+        code_length=settings.CODE_LENGTH,
+        code_alphabet=settings.CODE_ALPHABET,
+        accepts_link=False,
+        created_at=now,
+        expires_at=now + timedelta(seconds=settings.CODE_LIFETIME),
+    )
+    delivery = Delivery(kind=kind, canonical=to.canonical, challenge=challenge, language=language)
+    return compose(delivery, medium=medium)
 
 
 @sensitive_variables()

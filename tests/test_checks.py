@@ -121,6 +121,11 @@ WRONG = {
             "CHANNELS": twilio(auth_token="", api_key="SK1", api_secret="s", status_callback=True),
         },
     ],
+    "W030": [
+        {"SMS_COUNTRIES": ["DE"], "CHANNELS": SMS, "SITE_NAME": "Example " * 12},
+        {"SMS_COUNTRIES": ["US", "DE"], "CHANNELS": SMS, "SITE_NAME": "Łódź"},
+        {"SMS_COUNTRIES": ["DE"], "CHANNELS": SMS, "CODE_LENGTH": 32, "BASE_URL": f"https://{'long-' * 9}.example.com"},
+    ],
     "W029": [
         {"SMS_COUNTRIES": ["DE"], "CHANNELS": twilio()},
         {
@@ -237,6 +242,10 @@ ALSO_RIGHT = [
     {"LIMIT_FAILURES_PER_ACCOUNT": "100/d"},
     {"SMS_COUNTRIES": ["DE", "AT", "CH"], "CHANNELS": SMS},
     {"CHANNELS": {**EMAIL, "sms": {"BACKEND": "passwordless_auth.channels.console.ConsoleChannel"}}},
+    {"CHANNELS": SMS, "SITE_NAME": "Łódź"},
+    {"SMS_COUNTRIES": ["DE"], "CHANNELS": SMS, "SITE_NAME": "Straßencafé Ålborg & Söhne {1}"},
+    {"SMS_COUNTRIES": ["DE"], "CHANNELS": SMS, "SITE_NAME": "Ada’s – “café”"},  # written in GSM letters
+    {"SMS_COUNTRIES": ["DE"], "CHANNELS": twilio("TwilioVoiceChannel", status_callback=True), "SITE_NAME": "Łódź"},
     {"CHANNELS": twilio()},
     {"SMS_COUNTRIES": ["DE"], "CHANNELS": twilio(status_callback=True)},
     {"SESSION_ENGINE": "django.contrib.sessions.backends.file"},
@@ -360,6 +369,47 @@ def test_the_command_stops_at_an_error(settings):
 @pytest.mark.django_db
 def test_our_own_settings_are_right():
     call_command("check", fail_level="WARNING")
+
+
+# -- W030: what a text message costs
+
+
+def told_of_texts():
+    return [m for m in checks.run_checks(tags=["security"]) if m.id == "passwordless_auth.W030"]
+
+
+def test_a_letter_that_makes_messages_long_is_named(apply):
+    apply({"SMS_COUNTRIES": ["DE"], "CHANNELS": SMS, "SITE_NAME": "Łódź"})
+    (told,) = told_of_texts()
+
+    assert "sign_in (en, DE): 2" in told.msg
+    assert "sign_in (de, DE): 2" in told.msg
+    assert told.hint.endswith("These letters are not of the GSM alphabet: ó Ł ź.")
+
+
+def test_the_text_of_one_country_and_of_one_language_is_measured(apply, settings, tmp_path):
+    folder = tmp_path / "passwordless_auth" / "messages"
+    folder.mkdir(parents=True)
+    (folder / "sign_in.sms.us.txt").write_text("{{ code }} " + "is your code. " * 12)
+    (folder / "step_up.sms.txt").write_text(
+        "{% load i18n %}{% get_current_language as now %}{% if now == 'de' %}" + "Ihr Code. " * 20 + "{% endif %}"
+    )
+    (folder / "recover.sms.at.txt").write_text("{% if %}")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    apply({"SMS_COUNTRIES": ["DE", "US", "AT"], "CHANNELS": SMS})
+    (told,) = told_of_texts()
+
+    assert "one segment: sign_in (en, US): 2; sign_in (de, US): 2; step_up (de, DE): 2." in told.msg
+
+
+def test_a_site_of_one_language_is_asked_for_that_one(apply, settings):
+    settings.LANGUAGES = [("en", "English")]
+    apply({"SMS_COUNTRIES": ["DE"], "CHANNELS": SMS, "SITE_NAME": "x" * 45})
+    assert told_of_texts() == []
+
+    settings.LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+    (told,) = told_of_texts()
+    assert "(en," not in told.msg
 
 
 # -- W027, W028, W119: mail by Anymail
