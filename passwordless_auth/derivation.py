@@ -150,6 +150,25 @@ def recovery_digests(code: str, *, user_id: object) -> list[str]:
     return [recovery_digest(code, user_id=user_id, key_id=key_id) for key_id, _secret in settings.SECRET_KEYS]
 
 
+@sensitive_variables()
+def client_secret_digest(secret: str, *, made_of: str, key_id: str | None = None) -> str:
+    """What is stored of a client's secret beside its slow hash: ``key id:HMAC in hex``. The secret is long and random:
+    it needs no stretching, only a key outside the database. ``made_of`` names the hash that it stands for: a digest is
+    worth nothing beside another one. ``key_id``: by default the key that issues."""
+    key_id = key_id or settings.issuing_key_id
+    return f"{key_id}:{_mac('client_secret', key_id, made_of, secret, b'').hex()}"
+
+
+@sensitive_variables()
+def is_client_secret(secret: str, digest: str, *, made_of: str) -> bool | None:
+    """Whether a digest is of this secret; ``None`` when its key is gone from the settings."""
+    key_id = digest.rpartition(":")[0]
+    try:
+        return hmac.compare_digest(digest, client_secret_digest(secret, made_of=made_of, key_id=key_id))
+    except UnknownKey:
+        return None
+
+
 def pairwise_subject(handle: str, *, sector: str, salt: bytes) -> str:
     """A person's subject in one sector (OpenID Connect Core §8.1): 43 characters of base64url. ``salt`` is kept for
     ever; no key of the settings is in it, since those are changed."""

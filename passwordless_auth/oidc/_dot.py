@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.contrib.auth.hashers import identify_hasher, make_password
 from oauth2_provider.models import (
     get_access_token_model,
     get_application_model,
@@ -48,6 +49,8 @@ __all__ = [
     "get_access_token_model",
     "get_application_model",
     "get_refresh_token_model",
+    "hashed_secret",
+    "is_hashed",
     "oauth2_settings",
     "set_safe_defaults",
     "set_token_value",
@@ -58,3 +61,17 @@ def set_safe_defaults() -> None:
     """Put our defaults in the place of DOT's. It looks there for every setting that ``OAUTH2_PROVIDER`` lacks."""
     DEFAULTS.update(SAFE_DEFAULTS)
     oauth2_settings.reload()
+
+
+def hashed_secret(secret: str) -> str:
+    """A client's secret as ``Application.save()`` would hash it."""
+    return make_password(secret, hasher=oauth2_settings.CLIENT_SECRET_HASHER)
+
+
+def is_hashed(stored: str) -> bool:
+    """Whether a stored secret is a hash: it may be the secret itself (``hash_client_secret`` off)."""
+    try:
+        identify_hasher(stored)
+    except ValueError:
+        return False
+    return True
