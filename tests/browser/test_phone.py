@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from .people import PHONE
-from .site import number
+from .site import address, number
 
 pytestmark = pytest.mark.browser
 
@@ -99,6 +99,23 @@ def test_without_scripts_the_server_asks_for_the_country(site, people):
     person.sees("wait")
     person.types_code(site.message(ada)["code"])
     person.sees("account")
+
+
+@pytest.mark.parametrize("page", ["/login/", "/account/identities/"])
+def test_a_number_that_is_too_short_to_be_one_is_answered_on_screen(people, page):
+    """The server asks for its country, and the script leaves that question where the person sees it."""
+    person = people(viewport=PHONE)
+    if page != "/login/":
+        person.comes_signed_in(address())
+    person.opens(page)
+    person.page.locator("#identifier").fill("110")
+    person.page.locator("#identifier").press("Enter")
+
+    expect(person.page.get_by_role("alert")).to_contain_text("In which country is this phone number?")
+    expect(person.page.locator("#country")).to_be_focused()
+    person.page.locator("#country").select_option("DE")
+    person.page.get_by_role("button", name="Send me the message").click()
+    expect(person.page.get_by_role("alert")).to_contain_text("There is no such phone number")
 
 
 def test_in_german_the_number_is_enough(site, people):

@@ -14,8 +14,10 @@ function adapt({ select, asked }) {
   // Mail addresses begin with digits, too, and on a keyboard of digits there is no "@": so only what says that it is a
   // phone number gets one.
   field.inputMode = phone && /^[+＋(0]./u.test(text) ? "tel" : "email";
-  const atHome = phone && digitsOf(text) > 3 && !/^(\+|＋|00)/u.test(text);
-  holder.hidden = select.disabled = !(atHome || (asked && !text));
+  const abroad = /^(\+|＋|00)/u.test(text);
+  // What the server asks for stays, however short the number is.
+  const atHome = phone && !abroad && (asked || digitsOf(text) > 3);
+  holder.hidden = select.disabled = !atHome;
 }
 
 // The page's language has a name for every country; the server would have to carry them all.
