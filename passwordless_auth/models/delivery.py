@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from django.conf import settings
 from django.db import models
 from django.db.models import Case, F, Value, When
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -58,7 +59,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             state=Case(When(state__in=ours, then=Value(Delivery.State.HANDED_OVER)), default=F("state")),
             error=Case(When(state__in=ours, then=Value("")), default=F("error")),
             attempts=F("attempts") + 1,
-            handed_over_at=now,
+            # News that were quicker than this note: it was handed over before them.
+            handed_over_at=Coalesce("handed_over_at", Value(now)),
             provider=provider[:64],
             provider_id=provider_id[:255],
             cost=cost,
@@ -107,11 +109,13 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Write down what a provider tells of a message; to be called inside a transaction. True when that is its state
         from now on.
 
-        Reports come late, twice and in any order. All are in the history, once; none takes the row back.
+        Reports come late, twice and in any order. All are in the history, once; none takes the row back. ``at`` is no
+        earlier than what we know ourselves: providers count whole seconds, by a clock of their own.
         """
         row = self.select_for_update().filter(pk=delivery.pk).first()
         if row is None:
             return False
+        at = max(at, row.handed_over_at or row.created_at)
         changes: dict[str, Any] = {}
         told = any((step.state, step.detail) == (state, detail[:255]) for step in row.reports())
         if not told and state != Delivery.State.HANDED_OVER:  # of which ``handed_over_at`` tells

@@ -167,6 +167,26 @@ def test_a_clock_that_runs_ahead_or_says_no_zone_is_not_believed(clock):
     assert {step.at for step in row.steps()} == {NOW}
 
 
+def test_a_clock_that_counts_whole_seconds_does_not_turn_the_order_round(clock):
+    row = handed_over(
+        created_at=NOW + timedelta(milliseconds=500), handed_over_at=NOW + timedelta(milliseconds=700)
+    )
+    clock.shift(3)
+    tell("deferred", at=NOW)
+    tell("bounced", at=NOW + timedelta(seconds=1))
+
+    assert states(row) == ["queued", "handed_over", "deferred", "bounced"]
+
+
+def test_news_that_are_quicker_than_our_own_note_come_after_it_in_the_history(clock):
+    row = handed_over(state="queued", handed_over_at=None, provider="", provider_id="")
+    clock.shift(3)
+    tell("delivered", key=row.public_id, at=NOW + timedelta(seconds=1))
+    Delivery.objects.hand_over(row, now=NOW + timedelta(seconds=2), provider="Postmark", provider_id="m-1")
+
+    assert states(row) == ["queued", "handed_over", "delivered"]
+
+
 def test_a_retry_is_in_the_history(clock):
     row = handed_over(state="queued", handed_over_at=None, provider="", provider_id="")
     Delivery.objects.postpone(row, until=NOW, error="SMTPDataError 451", now=NOW + timedelta(seconds=1))
