@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import quote
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
@@ -49,7 +50,8 @@ Run = Callable[..., object]
 @dataclass(frozen=True)
 class Act:
     """One thing to do. ``opens``: it lets somebody do more than before, so it asks for a recent sign-in. ``fits``:
-    whether it would change anything about a row. ``warn``: what should be known first, a sentence for each person."""
+    whether it would change anything about a row. ``warn``: what should be known first, a sentence for each person.
+    ``takes_away``: the row is gone after it."""
 
     name: str
     permission: str
@@ -61,6 +63,7 @@ class Act:
     fits: Callable[[Any], bool]
     warn: Callable[[list[Any]], list[str]] = lambda rows: []
     opens: bool = False
+    takes_away: bool = False
 
 
 class ReasonForm(forms.Form):
@@ -128,12 +131,17 @@ class WithActs(ModelAdmin):
         allowed = [row for row in rows if operator.may_act_on(request.user, user_of(row))]
         form = ReasonForm(request.POST if request.method == "POST" else None)
         if allowed and form.is_valid() and self._done(request, act, allowed, form):
-            return HttpResponseRedirect(back)
+            gone = act.takes_away and back in map(self._page_url, allowed)
+            return HttpResponseRedirect(self._list_url() if gone else back)
         return self._page(request, act, allowed, [row for row in rows if row not in allowed], form, back)
 
     def _list_url(self) -> str:
         page = f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"
         return reverse(page, current_app=self.admin_site.name)
+
+    def _page_url(self, row: Any) -> str:
+        page = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        return reverse(page, args=[quote(row.pk)], current_app=self.admin_site.name)
 
     def _chosen(self, request: HttpRequest) -> list[Any]:
         keys = request.GET.getlist("id")[:MOST]
@@ -275,6 +283,7 @@ LIFT_MARK: Final = Act(
     done=lambda number: ngettext("{} mark is lifted.", "{} marks are lifted.", number).format(number),
     run=lambda rows, by, requester: sum(receipts.lift(row, operator=by, requester=requester) for row in rows),
     fits=lambda row: True,
+    takes_away=True,
 )
 
 

@@ -1,7 +1,9 @@
 """ "I got no mail": what became of each message, and the addresses whose messages came back."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
+from html import unescape
 
 import pytest
 from django.utils import timezone
@@ -115,6 +117,19 @@ def test_a_mark_is_lifted_from_its_own_page_and_from_the_list(client_of_root, ma
     answer = client_of_root.post(list_of(AddressMark), {"action": "lift_mark", "_selected_action": [mark.pk]})
 
     assert "acts/lift-mark/" in answer["Location"]
+
+
+def test_who_lifts_a_mark_on_its_own_page_comes_to_the_list(client_of_root, mark):
+    """The page itself is gone with the mark."""
+    html = client_of_root.get(change_of(mark)).content.decode()
+    page = unescape(re.search(r'href="([^"]*acts/lift-mark/[^"]*)"', html)[1])
+    form = client_of_root.get(page).content.decode()
+    back = unescape(re.search(r'name="next" value="([^"]*)"', form)[1])
+    answer = client_of_root.post(page, {"reason": "She has a new mailbox", "next": back}, follow=True)
+
+    assert answer.request["PATH_INFO"] == list_of(AddressMark)
+    assert "1 mark is lifted." in words(answer)
+    assert "doesn’t exist" not in words(answer)
 
 
 def test_a_mark_that_is_gone_is_not_lifted_twice(client_of_root, mark):
