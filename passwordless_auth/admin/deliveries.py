@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from django.contrib import admin
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import localize
+from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -19,15 +21,18 @@ from .texts import TextMessages
 
 
 class DeliveryAdmin(TextMessages, WithMarks):
-    list_display = ("created_at", "masked", "kind", "provider", "state", "last_step", "error", "mark", "attempt")
+    #: The answer first: a narrow screen shows no more.
+    list_display = ("created_at", "address", "state", "after", "error", "mark", "attempt", "provider", "kind")
     list_filter = ("state", "provider", "kind", "created_at")
     list_select_related = ("challenge", "user")
     search_fields = ("public_id__exact", "provider_id__exact")
-    search_help_text = _("A whole e-mail address or phone number, a public id, or the provider's id")
+    search_help_text = _(
+        "A whole e-mail address, a phone number with its country code, a public id, or the provider’s id"
+    )
     ordering = ("-pk",)
     fields = (
         "public_id",
-        "masked",
+        "address",
         "mark",
         "kind",
         "state",
@@ -46,9 +51,10 @@ class DeliveryAdmin(TextMessages, WithMarks):
         "user",
     )
 
-    @admin.display(description=_("since"))
-    def last_step(self, row: Delivery) -> str:
-        return str(localize(timezone.localtime(row.since)))
+    @admin.display(description=_("after"))
+    def after(self, row: Delivery) -> str:
+        """How long after its beginning it came to be what it is."""
+        return str(_in_short(row.since - row.created_at))
 
     @admin.display(description=_("cost"))
     def price(self, row: Delivery) -> str:
@@ -69,6 +75,15 @@ class DeliveryAdmin(TextMessages, WithMarks):
         return format_html_join(SafeString("<br>"), "{}", ((line,) for line in _in_words(row)))
 
 
+def _in_short(span: timedelta) -> str | Promise:
+    """A time in the unit that is fine enough: at least two of it."""
+    seconds = int(span.total_seconds())
+    for text, unit in ((_("{} d"), 86400), (_("{} h"), 3600), (_("{} min"), 60)):
+        if seconds >= 2 * unit:
+            return text.format(seconds // unit)
+    return _("{} s").format(max(0, seconds))
+
+
 def _in_words(row: Delivery) -> Iterator[str]:
     for step in row.steps():
         at = localize(timezone.localtime(step.at))
@@ -76,9 +91,9 @@ def _in_words(row: Delivery) -> Iterator[str]:
 
 
 class AddressMarkAdmin(MarkActs, ReadOnlyAdmin):
-    list_display = ("masked", "reason", "provider", "detail", "marked_at")
+    list_display = ("address", "reason", "provider", "detail", "marked_at")
     list_filter = ("reason", "provider", "marked_at")
     search_fields = ("provider__exact",)
-    search_help_text = _("A whole e-mail address or phone number")
+    search_help_text = _("A whole e-mail address, or a phone number with its country code")
     ordering = ("-pk",)
-    fields = ("masked", "reason", "provider", "detail", "marked_at")
+    fields = ("address", "reason", "provider", "detail", "marked_at")

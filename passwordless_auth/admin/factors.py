@@ -57,7 +57,9 @@ class PasskeyAdmin(PasskeyColumns, PasskeyActs, OfPersonAdmin):
     list_display = ("name", "user", "provider", "kept", "blocked_at", "last_used_at", "created_at")
     list_filter = (BlockedFilter, "created_at", "last_used_at")
     search_fields = ("public_id__exact", "aaguid__exact")
-    search_help_text = _("A whole e-mail address or phone number of the owner, a public id, or an AAGUID")
+    search_help_text = _(
+        "A whole e-mail address of the owner, their phone number with its country code, a public id, or an AAGUID"
+    )
     ordering = ("-pk",)
     fields = (
         "name",
@@ -81,7 +83,9 @@ class TotpAdmin(OfPersonAdmin):
     list_display = ("name", "user", "confirmed", "created_at", "last_used_at", "blocked_at")
     list_filter = (BlockedFilter, "confirmed", "created_at")
     search_fields = ("public_id__exact",)
-    search_help_text = _("A whole e-mail address or phone number of the owner, or a public id")
+    search_help_text = _(
+        "A whole e-mail address of the owner, their phone number with its country code, or a public id"
+    )
     ordering = ("-pk",)
     fields = ("name", "user", "confirmed", "created_at", "last_used_at", "blocked_at", "public_id")
 
@@ -93,7 +97,8 @@ class RecoveryCodeAdmin(OfPersonAdmin):
     list_filter = ("created_at",)
     search_fields = ("user__passwordless_profile__handle__exact",)
     search_help_text = _(
-        "A whole e-mail address or phone number of the owner, or the id that the outside knows the person by"
+        "A whole e-mail address of the owner, their phone number with its country code, or the id that the outside "
+        "knows the person by"
     )
     ordering = ("-pk",)
     fields = ("user", "unused", "used", "created_at")
@@ -160,7 +165,9 @@ class ProfileAdmin(ProfileColumns, PeopleActs, OfPersonAdmin):
     list_display = ("user", "minimum_level", "has_app", "stopped_until", "created_at")
     list_filter = (FrozenFilter, "minimum_level")
     search_fields = ("handle__exact",)
-    search_help_text = _("A whole e-mail address or phone number, or the id that the outside knows the person by")
+    search_help_text = _(
+        "A whole e-mail address, a phone number with its country code, or the id that the outside knows the person by"
+    )
     ordering = ("-pk",)
     fields = ("user", "handle", "minimum_level", "has_app", "stopped_until", "language", "created_at")
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.contrib import admin, messages
+from django.db.models import Model, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import localize
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from ..exceptions import InvalidIdentifier
+from ..exceptions import CountryNeeded, InvalidIdentifier
 from ..identifiers import parse
-from ..models import Challenge, Event, Identity, Passkey, Proof, SignIn, Totp
-from ..models.address_mark import is_marked
+from ..models import AddressMark, Challenge, Event, Identity, Passkey, Proof, SignIn, Totp
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]  # generic for the type checker only
@@ -32,6 +32,9 @@ class ReadOnlyAdmin(ModelAdmin):
 
     show_full_result_count = False
     list_per_page = 50
+
+    class Media:
+        css: ClassVar = {"all": ["passwordless_auth/admin.css"]}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -65,12 +68,19 @@ class ReadOnlyAdmin(ModelAdmin):
             return queryset, False
         try:
             canonical = parse(search_term, language=get_language() or "").canonical
-        except InvalidIdentifier:
+        except InvalidIdentifier as refusal:
+            if isinstance(refusal, CountryNeeded):  # "nothing found" would be no answer to it
+                text = _("Is this a phone number? Then begin with its country code, such as +49.")
+                self.message_user(request, text, messages.WARNING)
             return super().get_search_results(request, queryset, search_term)
         return self.with_address(queryset, canonical), False
 
     def with_address(self, queryset: QuerySet[Any], canonical: str) -> QuerySet[Any]:
         return queryset.filter(canonical=canonical)
+
+    @admin.display(description=_("address"))
+    def address(self, row: Any) -> str:
+        return str(row.masked)
 
 
 class OfPersonAdmin(ReadOnlyAdmin):
@@ -113,15 +123,15 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class ChallengeAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "masked", "purpose", "state", "tries", "browser", "ip", "expires_at")
+    list_display = ("created_at", "address", "purpose", "state", "tries", "browser", "ip", "expires_at")
     list_filter = ("state", "purpose", "created_at")
     search_fields = ("public_id__exact",)
-    search_help_text = _("A whole e-mail address or phone number, or a public id")
+    search_help_text = _("A whole e-mail address, a phone number with its country code, or a public id")
     ordering = ("-pk",)
     fields = (
         "public_id",
         "purpose",
-        "masked",
+        "address",
         "user",
         "state",
         "tries",
@@ -150,7 +160,7 @@ class SignInAdmin(OfPersonAdmin):
     list_display = ("created_at", "user", "level", "methods", "state", "browser", "ip", "last_seen_at")
     list_filter = (StateFilter, "level", "end_reason", "created_at")
     search_fields = ("public_id__exact",)
-    search_help_text = _("A whole e-mail address or phone number, or a public id")
+    search_help_text = _("A whole e-mail address, a phone number with its country code, or a public id")
     ordering = ("-pk",)
     fields = (
         "public_id",
@@ -207,29 +217,37 @@ def _in_words(proof: Proof, name: str) -> str:
 
 
 class WithMarks(ReadOnlyAdmin):
-    """Rows with an address, and whether it is marked: in the same statement."""
+    """Rows with an address, and its mark: in the same statement."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows: QuerySet[Any] = super().get_queryset(request).annotate(marked=is_marked())
+        marks = AddressMark.objects.filter(canonical=OuterRef("canonical"))
+        mark = {name: Subquery(marks.values(name.removeprefix("mark_"))[:1]) for name in ("mark_pk", "mark_reason")}
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(**mark)
         return rows
 
     @admin.display(description=_("address marked"))
-    def mark(self, row: Any) -> str:
-        return str(_("messages came back")) if row.marked else ""
+    def mark(self, row: Any) -> SafeString | str:
+        """Why, and the way to where the mark is lifted."""
+        if row.mark_pk is None:
+            return ""
+        page = reverse(
+            "admin:passwordless_auth_addressmark_change", args=[row.mark_pk], current_app=self.admin_site.name
+        )
+        return format_html('<a href="{}">{}</a>', page, AddressMark.Reason(row.mark_reason).label)
 
 
 class IdentityAdmin(WithMarks):
-    list_display = ("masked", "user", "kind", "is_primary", "origin", "proven_at", "mark", "created_at")
+    list_display = ("address", "user", "kind", "is_primary", "proven_at", "mark", "origin", "created_at")
     list_filter = ("kind", "origin", "is_primary")
     list_select_related = ("user",)
     search_fields = ("public_id__exact",)
-    search_help_text = _("A whole e-mail address or phone number, or a public id")
+    search_help_text = _("A whole e-mail address, a phone number with its country code, or a public id")
     ordering = ("-pk",)
     fields = (
         "public_id",
         "user",
         "kind",
-        "masked",
+        "address",
         "is_primary",
         "for_sign_in",
         "for_recovery",
@@ -247,7 +265,7 @@ class EventAdmin(OfPersonAdmin):
     list_display = ("created_at", "kind", "user", "details", "masked", "ip")
     list_filter = ("kind", "created_at")
     search_fields = ("kind__startswith",)
-    search_help_text = _("A whole e-mail address or phone number, or a kind of event")
+    search_help_text = _("A whole e-mail address, a phone number with its country code, or a kind of event")
     ordering = ("-pk",)
     fields = ("kind", "user", "masked", "ip", "user_agent", "details", "created_at")
 

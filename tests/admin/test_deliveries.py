@@ -24,7 +24,7 @@ def sent(address=ADA, **fields):
     challenge = ChallengeFactory(canonical=address, identity=None, user=None)
     now = timezone.now()
     facts = {"state": "handed_over", "handed_over_at": now, "provider": "Postmark", "provider_id": "m-1", **fields}
-    return DeliveryFactory(challenge=challenge, created_at=now - timedelta(seconds=2), **facts)
+    return DeliveryFactory(challenge=challenge, **{"created_at": now - timedelta(seconds=2), **facts})
 
 
 def test_one_look_answers_why_somebody_got_no_mail(client_of_root):
@@ -34,10 +34,10 @@ def test_one_look_answers_why_somebody_got_no_mail(client_of_root):
     receipts.record("Postmark", "m-1", "bounced", detail="bounced 550 5.1.1", of_address=True)
 
     (line,) = lines(client_of_root, Delivery, q="Ada@Example.com")
-    for text in ("a•••@e•••.com", "Postmark", "came back", "bounced 550 5.1.1", "messages came back", "open"):
+    for text in ("a•••@e•••.com came back 2 s bounced 550 5.1.1 came back open", "Postmark"):
         assert text in line
     (line,) = lines(client_of_root, Delivery, q="bob@example.com")
-    assert "messages came back" not in line
+    assert "b•••@e•••.com handed over 2 s - - open" in line
     assert len(lines(client_of_root, Delivery, q="m-1")) == 1
     assert len(lines(client_of_root, Delivery, q=row.public_id)) == 1
 
@@ -93,7 +93,39 @@ def test_an_identity_shows_its_mark(client_of_root, mark):
 
     for address, marked in ((ADA, True), ("bob@example.com", False)):
         (line,) = lines(client_of_root, Identity, q=address)
-        assert ("messages came back" in line) is marked
+        assert ("came back" in line) is marked
+
+
+@pytest.mark.parametrize("model", [Delivery, Identity])
+def test_the_mark_says_why_and_is_one_press_away(client_of_root, mark, model):
+    AddressMark.objects.update(reason="complained")
+    sent()
+    IdentityFactory(canonical=ADA)
+
+    (line,) = lines(client_of_root, model, q=ADA)
+    html = client_of_root.get(list_of(model)).content.decode()
+    assert "reported as spam" in line
+    assert html.count(f'href="{change_of(mark)}"') == 1
+    page = client_of_root.get(change_of(model.objects.get(canonical=ADA))).content.decode()
+    assert f'href="{change_of(mark)}"' in page
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"), (172_800, "2 d")],
+)
+def test_how_long_after_the_beginning_it_came_to_be_what_it_is(client_of_root, seconds, said):
+    now = timezone.now()
+    sent(created_at=now - timedelta(days=3), handed_over_at=now - timedelta(days=3) + timedelta(seconds=seconds))
+
+    (line,) = lines(client_of_root, Delivery)
+    assert f"handed over {said} -" in line
+
+
+def test_a_number_without_its_country_is_not_answered_by_nothing_found(client_of_root, sms):
+    answer = client_of_root.get(list_of(Delivery), {"q": "0151 23456789"})
+
+    assert "Is this a phone number? Then begin with its country code" in words(answer)
 
 
 @pytest.mark.parametrize("known", [True, False])

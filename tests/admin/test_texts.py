@@ -38,6 +38,7 @@ def test_countries_and_their_blocks_with_what_was_typed_and_what_it_costs(attack
     assert "Reckoned at 2.00 in all, of 50 a day." in html
     assert "Paused for 60 minutes." in html
     assert html.count("<rect") == 48
+    assert "The highest: 20 messages." in html
     assert "20 sent, 2 typed" in html
 
 
@@ -71,7 +72,7 @@ def test_who_may_only_look_is_shown_no_button_and_refused(attack, page):
     viewer.user_permissions.add(Permission.objects.get(codename="view_delivery"))
     client = signed_in_client(viewer, "phr")
 
-    assert "Send again" not in client.get(page).content.decode()
+    assert "End the pause" not in client.get(page).content.decode()
     assert client.post(page, {"what": "prefix", "name": PREFIX}).status_code == 403
 
 

@@ -168,9 +168,7 @@ def test_a_clock_that_runs_ahead_or_says_no_zone_is_not_believed(clock):
 
 
 def test_a_clock_that_counts_whole_seconds_does_not_turn_the_order_round(clock):
-    row = handed_over(
-        created_at=NOW + timedelta(milliseconds=500), handed_over_at=NOW + timedelta(milliseconds=700)
-    )
+    row = handed_over(created_at=NOW + timedelta(milliseconds=500), handed_over_at=NOW + timedelta(milliseconds=700))
     clock.shift(3)
     tell("deferred", at=NOW)
     tell("bounced", at=NOW + timedelta(seconds=1))
