@@ -37,7 +37,7 @@ from . import accounts, enrolment, linking, notices, recovery, sign_in, ways_in
 
 def of(user: Any) -> list[Identity]:
     """All of a person's addresses, the main ones first."""
-    return list(Identity.objects.filter(user=user).order_by("-is_primary", "pk"))
+    return list(Identity.objects.filter(user=user).main_first())
 
 
 # -- adding

@@ -42,7 +42,7 @@ def addresses_of(user: Any, *, all_of_them: bool = False, seen: QuerySet[KnownBr
         proven = proven.filter(Q(for_notices=True) | Q(is_primary=True))
     if seen is not None:
         proven = proven.filter(Exists(seen))
-    rows = proven.select_related("user__passwordless_profile").order_by("-is_primary", "pk")
+    rows = proven.select_related("user__passwordless_profile").main_first()
     return [row for row in rows if row.identifier.is_reachable]
 
 

@@ -100,7 +100,7 @@ def start(session: Session, *, requester: Requester, now: datetime | None = None
     """
     now = now or timezone.now()
     enrolment.require_may_change(session)
-    identity = step_up.identity_for(session.user)
+    identity = next(iter(step_up.addresses_of(session.user)), None)
     expires_at = now + timedelta(seconds=settings.ENROLMENT_LIFETIME)
     scope = scope_of_user(purpose=Challenge.Purpose.ENROL, user=session.user)
     buckets = [throttling.passkey_starts(requester)]

@@ -22,17 +22,23 @@ from . import completion, ways_in
 class Means:
     """What can bring a person to a level, here and now.
 
-    ``passkey`` and ``totp``: they have one. ``message``: a proven address, where a message is enough, or
-    (``message_first``) where it is the first of two factors and the app's code follows.
+    ``passkey`` and ``totp``: they have one. ``addresses``: proven ones, the first of which is asked unless the person
+    chooses another, where a message is enough, or (``message_first``) where it is the first of two factors and the
+    app's code follows.
     """
 
     passkey: bool = False
     totp: bool = False
-    message: Identity | None = None
+    addresses: Sequence[Identity] = ()
     message_first: bool = False
 
     def __bool__(self) -> bool:
-        return self.passkey or self.totp or self.message is not None
+        return self.passkey or self.totp or bool(self.addresses)
+
+    def address(self, public_id: str = "") -> Identity | None:
+        """The address with this public id, or else the first; ``None`` where no message is enough."""
+        named = (each for each in self.addresses if each.public_id == public_id)
+        return next(named, self.addresses[0] if self.addresses else None)
 
 
 def means_for(user: Any, sign_in: SignIn | None, level: Level, *, now: datetime | None = None) -> Means:
@@ -42,17 +48,17 @@ def means_for(user: Any, sign_in: SignIn | None, level: Level, *, now: datetime 
     passkey is.
     """
     now = now or timezone.now()
-    identity = identity_for(user)
+    addresses = addresses_of(user)
     app = sign_in is not None and ways_in.has_app(user)
     by_message = Proof(method="one_time_code", amr=(), at=int(now.timestamp()))
     by_app = Proof(method="totp", amr=(), at=int(now.timestamp()), authenticator="app")
     totp = app and _reaches(sign_in, level, by_app)
-    message = identity is not None and _reaches(sign_in, level, by_message)
-    first = not message and identity is not None and app and not totp and _reaches(sign_in, level, by_message, by_app)
+    message = bool(addresses) and _reaches(sign_in, level, by_message)
+    first = not message and bool(addresses) and app and not totp and _reaches(sign_in, level, by_message, by_app)
     return Means(
         passkey=ways_in.has_passkey(user),
         totp=totp,
-        message=identity if message or first else None,
+        addresses=addresses if message or first else (),
         message_first=first,
     )
 
@@ -66,13 +72,14 @@ def _reaches(sign_in: SignIn | None, level: Level, *proofs: Proof) -> bool:
     return policies.proven_at(after)[level] >= proofs[-1].at
 
 
-def identity_for(user: Any) -> Identity | None:
-    """The address that a step-up asks: the primary one of those that its owner has proven; ``None`` without one.
+def addresses_of(user: Any) -> list[Identity]:
+    """The addresses that a step-up may ask, the primary ones first: those of their owner's that sign in.
 
-    SECURITY: not an address that was only written into the profile. Who holds a stolen session would write their own.
+    SECURITY: whoever reads one of them could sign in by it, too. But not an address that was only written into the
+    profile: who holds a stolen session would write their own.
     """
-    proven = Identity.objects.filter(user=user, for_sign_in=True).exclude(proven_at=None).order_by("-is_primary", "pk")
-    return next((identity for identity in proven if identity.identifier.is_reachable), None)
+    proven = Identity.objects.filter(user=user, for_sign_in=True).exclude(proven_at=None).main_first()
+    return [identity for identity in proven if identity.identifier.is_reachable]
 
 
 def raised(challenge: Challenge, user: Any) -> SignIn | None:

@@ -5,7 +5,7 @@ from typing import cast
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from ..derivation import new_public_id
@@ -18,6 +18,10 @@ class IdentityQuerySet(PublicIdQuerySet["Identity"]):
     def named(self, identifier: Identifier) -> IdentityQuerySet:
         """The one Identity of this address, by the unique canonical column, with its user."""
         return self.select_related("user").filter(kind=identifier.kind, canonical=identifier.canonical)
+
+    def main_first(self) -> IdentityQuerySet:
+        """As their owner sees them: the main ones, and those that came from a linked account after their own."""
+        return self.order_by("-is_primary", F("linked_from").asc(nulls_first=True), "pk")
 
     def prove(self, identity: Identity, *, now: datetime) -> bool:
         """Note the first proof. False when another request was first."""

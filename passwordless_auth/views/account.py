@@ -25,7 +25,7 @@ class AccountView(PageView):
     for_recovered = True
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        identities = list(Identity.objects.filter(user=self.member).order_by("-is_primary", "pk"))
+        identities = list(Identity.objects.filter(user=self.member).main_first())
         sign_in = sessions.current(request)
         return self.page_response(
             display=display_name(request.user),

@@ -131,7 +131,7 @@ class RecoveryCodesView(PageView):
 
     @method_decorator(sensitive_variables())
     def _page(self, codes: list[Unprintable] | None = None) -> HttpResponseBase:
-        identities = Identity.objects.filter(user=self.member).exclude(proven_at=None).order_by("-is_primary", "pk")
+        identities = Identity.objects.filter(user=self.member).exclude(proven_at=None).main_first()
         kept = recovery.codes_of(self.member)
         return self.page_response(
             codes=codes or [],

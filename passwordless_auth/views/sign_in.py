@@ -17,7 +17,7 @@ from django.views.decorators.debug import sensitive_variables
 from .. import sessions, throttling
 from ..conf import settings
 from ..exceptions import Expired, InvalidCode, PasswordlessError, TooManyRequests, WrongBrowser
-from ..flows import completion, identities, receipts, sign_in
+from ..flows import completion, identities, receipts, sign_in, ways_in
 from ..forms import CodeForm, IdentifierForm
 from ..models import Challenge
 from .base import (
@@ -43,6 +43,8 @@ def start_again(challenge: Challenge) -> Action:
     url, fields = reverse("passwordless_auth:login"), {"identifier": challenge.canonical}
     if challenge.purpose == Challenge.Purpose.STEP_UP:
         url, fields = reverse("passwordless_auth:step_up"), {"action": "message"}
+        if challenge.identity is not None:
+            fields["identity"] = challenge.identity.public_id
         if challenge.sign_in is not None and challenge.sign_in.pending_until is not None:
             fields["sign_in"] = challenge.sign_in.public_id
     elif challenge.purpose == Challenge.Purpose.RECOVER:
@@ -189,14 +191,21 @@ class WaitView(PageView):
             status_url=f"{reverse('passwordless_auth:wait_status')}?challenge={challenge.public_id}",
             purpose=challenge.purpose,
             next=safe_next(challenge.next_url),
-            # Who recovers an account has lost theirs; and no passkey proves an address.
-            passkeys="passkey" in settings.METHODS
-            and challenge.purpose in {Challenge.Purpose.SIGN_IN, Challenge.Purpose.STEP_UP},
+            passkeys=offers_passkey(challenge),
             notice="resent" if self.request.GET.get("notice") == "resent" else "",
         )
 
     def actions_after(self, refusal: PasswordlessError) -> list[Action]:
         return after_refused_challenge(self, refusal, self.subject)
+
+
+def offers_passkey(challenge: Challenge) -> bool:
+    """Whether who waits may use a passkey instead. Who recovers an account has lost theirs; and none proves an address.
+
+    SECURITY: to who signs in it is offered whether the account has one or not. Who steps up has shown whose it is."""
+    if challenge.purpose == Challenge.Purpose.STEP_UP:
+        return challenge.user_id is not None and ways_in.has_passkey(challenge.user_id)
+    return "passkey" in settings.METHODS and challenge.purpose == Challenge.Purpose.SIGN_IN
 
 
 def other_ways(challenge: Challenge) -> list[Action]:

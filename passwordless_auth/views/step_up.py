@@ -48,7 +48,8 @@ class Asked:
 
 class StepUpView(PageView):
     """GET says what is needed and offers what this person has for it. POST takes one of it: ``action`` is ``message``
-    (send one, and go to the waiting page) or ``totp`` (with ``code``).
+    (send one, and go to the waiting page; ``identity`` names another address than the first) or ``totp`` (with
+    ``code``).
 
     Query or fields: ``sign_in``, the public id of a sign-in that waits in this browser; without it the session of this
     browser is meant. ``level``, what somebody asks for: only a wish, since whoever asked looks again.
@@ -127,9 +128,11 @@ class StepUpView(PageView):
             form=form,
             passkey=means.passkey,
             totp=means.totp,
-            message=means.message is not None,
+            message=bool(means.addresses),
             message_first=means.message_first,
-            address_masked=means.message.masked if means.message else "",
+            address_masked=means.addresses[0].masked if means.addresses else "",
+            by_phone=bool(means.addresses) and means.addresses[0].kind == "phone",
+            other_addresses=[{"public_id": each.public_id, "masked": each.masked} for each in means.addresses[1:]],
             accepts_code="one_time_code" in settings.METHODS,
             may_enrol=may_enrol,
             may_begin_again=stuck and not asked.waits and not Passkey.objects.filter(user=asked.user).exists(),
@@ -156,11 +159,12 @@ class StepUpView(PageView):
 
     def _send(self, asked: Asked) -> HttpResponseBase:
         means = step_up.means_for(asked.user, asked.sign_in, asked.level)
-        if means.message is None:
+        address = means.address(self.request.POST.get("identity", ""))
+        if address is None:
             # SECURITY: a mailbox proves no second factor, and is not asked as if it did (MF-01).
             return self._page(asked, AppCodeForm(), status=403, error_code=StepUpRequired.code)
         challenge = sign_in.start(
-            means.message.identifier,
+            address.identifier,
             requester=self.with_browser(),
             purpose=Challenge.Purpose.STEP_UP,
             next_url=self._here() if means.message_first else self.next_url(),

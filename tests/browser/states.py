@@ -501,6 +501,13 @@ def step_up_with_everything(stage):
 
 
 @state("step_up", german=True)
+def step_up_with_two_addresses(stage):
+    person = _stale(stage, _ada_with_two(stage)[0])
+    person.opens("/members/recent/")
+    return person
+
+
+@state("step_up", german=True)
 def step_up_of_a_sign_in_that_waits(stage):
     _host, ada = _with_app(stage)
     stage.site.forget_limits()

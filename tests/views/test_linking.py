@@ -72,6 +72,22 @@ def heard():
 # -- the offer
 
 
+def test_the_addresses_of_the_account_that_stays_come_before_those_that_were_linked(browser, clock, sms):
+    """Though the other account was there first, and its number is a main one, too: there is no other number."""
+    other = Browser()
+    other.sign_in("+4915123456789")
+    clock.shift(61)
+    browser.sign_in(ADA)
+    asks_to_add(browser, "+4915123456789")
+    proves(browser, "+4915123456789")
+    page = links(browser)
+    assert page.words.index(ADA) < page.words.index("+49 1512")
+
+    clock.shift(3600)
+    page = Page(browser.submit("/login/step-up/", {"next": "/recent/"}, follow=True))
+    assert ADA in page.words
+
+
 def test_nothing_tells_whether_an_address_has_an_account_before_it_is_proven(browser, ada):
     """EN-01, for who is signed in: the same answer, the same waiting page, the same message."""
     known = asks_to_add(browser, WORK)

@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from django.core import mail
 from django.utils import timezone
 
-from passwordless_auth.models import Challenge, Identity, Passkey, SignIn
+from passwordless_auth.models import Challenge, Delivery, Identity, Passkey, SignIn
 from passwordless_auth.testing import (
     add_passkey,
     add_recovery_codes,
@@ -15,7 +15,7 @@ from passwordless_auth.testing import (
     totp_code,
 )
 from passwordless_auth.testing.authenticator import Authenticator
-from passwordless_auth.testing.factories import UserFactory
+from passwordless_auth.testing.factories import IdentityFactory, UserFactory
 
 from .. import passkeys
 from ..totp import sign_in_with_app
@@ -66,6 +66,62 @@ def test_who_has_just_proven_it_is_not_asked(browser):
 
     assert browser.get("/login/step-up/?next=/members/")["Location"] == "/members/"
     assert browser.get("/login/step-up/")["Location"] == "/account/"
+
+
+WORK = "ada@work.example.org"
+
+
+@pytest.fixture
+def member_of_two(member):
+    """With a second address that signs in."""
+    IdentityFactory(user=User.objects.get(), canonical=WORK)
+    return member
+
+
+def test_whose_mailbox_does_not_answer_is_offered_another_address_of_theirs(member_of_two):
+    page = visit(member_of_two, "/recent/").press(member_of_two, "Send me the code")
+    Delivery.objects.update(state="bounced")
+    page = visit(member_of_two, page.response.request["PATH_INFO"] + "?" + page.response.request["QUERY_STRING"])
+
+    page = page.press(member_of_two, "Choose another way")
+    assert (page.name, WORK in page.html) == ("step_up", False)
+    page = page.press(member_of_two, "Send it to a•••@w•••.org")
+    assert (page.name, page.status) == ("wait", 200)
+    assert WORK in page.words
+
+    page = page.press(member_of_two, "Confirm", code=outbox.last_code(WORK))
+    assert page.response.redirect_chain == [("/recent/", 303)]
+
+
+def test_a_second_message_goes_to_the_address_that_was_chosen(member_of_two, clock):
+    page = visit(member_of_two, "/recent/").press(member_of_two, "Send it to a•••@w•••.org")
+    clock.shift(301)
+    page = visit(member_of_two, "/login/wait/").press(member_of_two, "Send a new message")
+
+    assert WORK in page.words
+
+
+@pytest.mark.parametrize("flaw", [{"for_sign_in": False}, {"proven_at": None}, {"user": True}])
+def test_no_address_is_asked_that_would_not_sign_in_to_this_account(member_of_two, flaw):
+    if "user" in flaw:
+        flaw = {"user": UserFactory(username="eve")}
+    Identity.objects.filter(canonical=WORK).update(**flaw)
+    assert "Send it to" not in visit(member_of_two, "/recent/").words
+
+    work = Identity.objects.get(canonical=WORK).public_id
+    for named in (work, "x", ""):
+        member_of_two.submit("/login/step-up/", {"identity": named})
+    assert {each.canonical for each in Challenge.objects.filter(purpose="step_up")} == {ADA}
+
+
+@pytest.mark.parametrize("has_one", [True, False])
+def test_who_waits_is_offered_a_passkey_where_they_have_one(member, has_one):
+    if has_one:
+        add_passkey(User.objects.get(), Authenticator())
+    page = Page(member.submit("/login/step-up/", {"next": "/recent/"}, follow=True))
+
+    assert page.name == "wait"
+    assert ("Use a passkey instead" in page.html) is has_one
 
 
 def test_the_link_confirms_here(member):
