@@ -1,4 +1,7 @@
-"""The outbox's worker side: claim a Delivery, hand it to a channel, write down what happened.
+"""The outbox's worker side: claim a Delivery, hand it over, write down what happened.
+
+Most deliveries are messages, which a channel takes. What else an app of ours must send is a kind of its own, see
+``register``.
 
 A Delivery is committed together with its Challenge and is born leased to the process that made it, which sends it
 right after the commit: one SELECT and one UPDATE. If that process dies, the lease runs out and the next one takes
@@ -14,12 +17,14 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 from django.db import connections, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -36,8 +41,36 @@ logger = logging.getLogger("passwordless_auth")
 BACK_OFF: Final = (2, 5, 15, 30, 60)
 #: Seconds between two looks for what other processes left behind.
 SWEEP_EVERY: Final = 10
-#: Messages taken over in one look.
+#: Deliveries taken over in one look.
 SWEEP_SIZE: Final = 50
+
+#: Messages have threads of their own: whoever else does not answer must not keep a code from its person.
+Lane = Literal["messages", "others"]
+LANES: Final[tuple[Lane, ...]] = ("messages", "others")
+
+
+@dataclass(frozen=True)
+class _Kind:
+    hand_over: Callable[[Delivery], channels.Receipt]
+    back_off: Sequence[int]
+
+
+_KINDS: Final[dict[str, _Kind]] = {}
+
+
+def register(
+    kind: str, hand_over: Callable[[Delivery], channels.Receipt], *, back_off: Sequence[int] = BACK_OFF
+) -> None:
+    """Say who hands over the deliveries of this ``kind``, which are no messages to an address; to be called in an app's
+    ``ready()``.
+
+    The app makes rows with ``payload`` (JSON: what ``hand_over`` needs, and under ``"to"`` what an administrator is
+    shown), in the transaction of what they tell of, and then calls ``post``. ``hand_over`` is called with the row, maybe
+    more than once, and outside any transaction; it is done within seconds, and raises ``channels.Retryable`` or
+    ``channels.Rejected``. ``back_off``: seconds before the second, third … attempt; the last repeats until the row
+    expires.
+    """
+    _KINDS[kind] = _Kind(hand_over, back_off)
 
 
 def deliver(pk: int, *, lease: datetime) -> bool:
@@ -49,19 +82,12 @@ def deliver(pk: int, *, lease: datetime) -> bool:
     delivery = delivery_with_challenge(pk=pk)
     if delivery is None or delivery.state != Delivery.State.QUEUED or delivery.available_at != lease or lease <= now:
         return False
-    if delivery.expires_at <= now:
-        Delivery.objects.fail(delivery, error=delivery.error or "too late: the message is of no use any more", now=now)
-        return False
-    challenge = delivery.challenge
-    if challenge is not None and challenge.state != challenge.State.OPEN:
-        Delivery.objects.fail(delivery, error="not sent: no longer wanted", now=now)
-        return False
-    if not delivery.identifier.is_reachable:  # SECURITY: also where the countries were changed since it was asked for
-        Delivery.objects.fail(delivery, error="not sent: not one of SMS_COUNTRIES", now=now)
+    unwanted = _unwanted(delivery, now=now)
+    if unwanted:
+        Delivery.objects.fail(delivery, error=unwanted, now=now)
         return False
     try:
-        channel = channels.channel(delivery.channel)
-        receipt = channel.send(compose(delivery, medium=channel.medium))
+        receipt = _hand_over(delivery)
     except channels.Rejected as refusal:
         Delivery.objects.fail(delivery, error=str(refusal), now=timezone.now())
         announce("delivery_failed", masked=delivery.masked, error=str(refusal))
@@ -81,6 +107,27 @@ def deliver(pk: int, *, lease: datetime) -> bool:
     return True
 
 
+def _unwanted(delivery: Delivery, *, now: datetime) -> str:
+    """Why a Delivery is not even tried; "" to go on."""
+    if delivery.expires_at <= now:
+        return delivery.error or "too late: the message is of no use any more"
+    challenge = delivery.challenge
+    if challenge is not None and challenge.state != challenge.State.OPEN:
+        return "not sent: no longer wanted"
+    # SECURITY: also where the countries were changed since it was asked for.
+    if delivery.kind not in _KINDS and not delivery.identifier.is_reachable:
+        return "not sent: not one of SMS_COUNTRIES"
+    return ""
+
+
+def _hand_over(delivery: Delivery) -> channels.Receipt:
+    own = _KINDS.get(delivery.kind)
+    if own is not None:
+        return own.hand_over(delivery)
+    channel = channels.channel(delivery.channel)
+    return channel.send(compose(delivery, medium=channel.medium))
+
+
 def _postpone(delivery: Delivery, error: Exception) -> None:
     """Try later, while the message is still of use. Anything unforeseen is retried too: the row must not be lost."""
     known = isinstance(error, channels.Retryable)
@@ -90,7 +137,8 @@ def _postpone(delivery: Delivery, error: Exception) -> None:
     else:
         # The traceback shows where; its variables are marked sensitive where they hold a code.
         logger.error("Delivery %s failed and will be retried: %s", delivery.public_id, text, exc_info=error)
-    wait = BACK_OFF[min(delivery.attempts, len(BACK_OFF) - 1)]
+    back_off = _KINDS[delivery.kind].back_off if delivery.kind in _KINDS else BACK_OFF
+    wait = back_off[min(delivery.attempts, len(back_off) - 1)]
     now = timezone.now()
     until = now + timedelta(seconds=wait)
     if until >= delivery.expires_at:
@@ -100,23 +148,27 @@ def _postpone(delivery: Delivery, error: Exception) -> None:
         Delivery.objects.postpone(delivery, until=until, error=text, now=now)
 
 
-def drain(*, limit: int | None = None) -> int:
-    """Send whatever is due and held by nobody. Returns how many messages were handed over."""
-    sent = 0
-    for pk in _due(limit or SWEEP_SIZE):
-        lease = Delivery.objects.claim(pk, now=timezone.now())
-        if lease and deliver(pk, lease=lease):
-            sent += 1
+def drain(*, limit: int | None = None, lanes: Sequence[Lane] = LANES) -> int:
+    """Send whatever is due and held by nobody, messages first. Returns how many were handed over."""
+    left, sent = limit or SWEEP_SIZE, 0
+    for lane in lanes:
+        pks = list(_due(lane).values_list("pk", flat=True)[:left])
+        left -= len(pks)
+        for pk in pks:
+            lease = Delivery.objects.claim(pk, now=timezone.now())
+            if lease and deliver(pk, lease=lease):
+                sent += 1
     return sent
 
 
-def _due(limit: int) -> list[int]:
-    return list(Delivery.objects.due(now=timezone.now()).values_list("pk", flat=True)[:limit])
+def _due(lane: Lane) -> QuerySet[Delivery]:
+    due = Delivery.objects.due(now=timezone.now())
+    return due.filter(kind__in=_KINDS) if lane == "others" else due.exclude(kind__in=_KINDS)
 
 
 def post(delivery: Delivery) -> None:
     """See to it that a Delivery of the current transaction is sent once it is committed."""
-    transaction.on_commit(lambda: _send_with(settings.SENDER, delivery.pk, delivery.available_at), robust=True)
+    transaction.on_commit(lambda: _send_with(settings.SENDER, delivery), robust=True)
 
 
 def leased_until(*, now: datetime) -> datetime:
@@ -128,7 +180,7 @@ def leased_until(*, now: datetime) -> datetime:
 
 
 class BackgroundSender:
-    """Threads of this process that send: started by the first message, ended with the process.
+    """Threads of this process that send what is of one lane: started by the first of it, ended with the process.
 
     Several, so that one mail server that hangs does not hold up the messages of everybody else. Daemons with short
     database connections of their own. What is not sent when the process ends is in the table, for the next one.
@@ -136,7 +188,8 @@ class BackgroundSender:
 
     THREADS: Final = 4
 
-    def __init__(self) -> None:
+    def __init__(self, lane: Lane = "messages") -> None:
+        self.lane: Final = lane
         self.start_over()
 
     def start_over(self) -> None:
@@ -153,11 +206,19 @@ class BackgroundSender:
         with self._lock:
             self._busy += 1
             self._queue.put((pk, lease))
-            self._threads = [thread for thread in self._threads if thread.is_alive()]
-            if len(self._threads) < min(self.THREADS, self._busy + self._sweeping):
-                thread = threading.Thread(target=self._work, name="passwordless-auth-sender", daemon=True)
-                self._threads.append(thread)
-                thread.start()
+            self._start_threads(self._busy + self._sweeping)
+
+    def wake(self) -> None:
+        """Somebody else has left something of this lane: see to it that a thread looks for it."""
+        with self._lock:
+            self._start_threads(1)
+
+    def _start_threads(self, wanted: int) -> None:
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        if len(self._threads) < min(self.THREADS, wanted):
+            thread = threading.Thread(target=self._work, name="passwordless-auth-sender", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def join(self, timeout: float) -> bool:
         """Wait until nothing is queued or being sent. False when ``timeout`` seconds were not enough."""
@@ -198,7 +259,9 @@ class BackgroundSender:
                 return
             self._sweeping, self._swept_at = True, time.monotonic()
         try:
-            drain()
+            drain(lanes=[self.lane])
+            if self.lane == "messages" and _KINDS and _due("others").exists():
+                others.wake()
         finally:
             self._sweeping = False
 
@@ -212,19 +275,20 @@ class BackgroundSender:
             connections.close_all()  # this thread's
 
 
-def _send_with(kind: str, pk: int, lease: datetime) -> None:
+def _send_with(kind: str, delivery: Delivery) -> None:
     if kind == "inline":
-        deliver(pk, lease=lease)
+        deliver(delivery.pk, lease=delivery.available_at)
     elif kind == "tasks":
         # By name: the module asks Django's TASKS setting when it is loaded, which other hosts need not have.
-        import_string("passwordless_auth.tasks.enqueue")(pk)
+        import_string("passwordless_auth.tasks.enqueue")(delivery.pk)
     else:
-        sender.post(pk, lease)
+        (others if delivery.kind in _KINDS else sender).post(delivery.pk, delivery.available_at)
 
 
 sender: Final = BackgroundSender()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=sender.start_over)
-
-# Give what is on its way a moment when the process ends in good order.
-atexit.register(sender.join, 5)
+others: Final = BackgroundSender("others")
+for each in (sender, others):
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=each.start_over)
+    # Give what is on its way a moment when the process ends in good order.
+    atexit.register(each.join, 5)

@@ -34,6 +34,7 @@ from .conf import settings
 from .exceptions import Superseded
 from .models import Level, Profile, SignIn
 from .models.event import announce
+from .models.sign_in import RUN_OUT
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponseBase
@@ -253,7 +254,7 @@ def _forget_other_person(session: SessionBase) -> None:
 def _end_replaced(session: SessionBase, *, by: SignIn) -> None:
     facts = session.get(DATA)
     if facts and facts["sign_in"] != by.pk:
-        SignIn.objects.filter(pk=facts["sign_in"]).end(now=timezone.now(), reason="replaced")
+        SignIn.objects.end(facts["sign_in"], now=timezone.now(), reason="replaced")
 
 
 # -- reading
@@ -295,7 +296,7 @@ def _recovered_person(request: HttpRequest, facts: dict[str, Any]) -> Any:
     user_model = auth.get_user_model()
     user: Any = auth.load_backend(BACKEND).get_user(user_model._meta.pk.to_python(facts["user"]))
     if user is None or not any(constant_time_compare(facts["hash"], known) for known in _auth_hashes(user)):
-        SignIn.objects.filter(pk=facts["sign_in"]).end(now=timezone.now(), reason="deactivated")
+        SignIn.objects.end(facts["sign_in"], now=timezone.now(), reason="deactivated")
         request.session.flush()
         return AnonymousUser()
     # What django-otp's middleware says of everybody else; a recovery verifies nothing.
@@ -372,13 +373,19 @@ def begun_by_other_code(request: HttpRequest) -> int:
 
 
 def end(sign_ins: Iterable[SignIn], *, reason: str, now: datetime | None = None) -> int:
-    """End these SignIns and delete their sessions wherever they are; one that waits for another step waits in vain.
-    Returns how many there were."""
+    """End these SignIns and delete their sessions wherever they are; one that waits for another step waits in vain. Of
+    those that have run out before, what apps were given in them ends. Returns how many there were but these."""
+    now = now or timezone.now()
     store = session_store()()
     ended = 0
+    ran_out = []
     for sign_in in sign_ins:
+        if sign_in.end_reason == RUN_OUT:
+            ran_out.append(sign_in.pk)
+        if sign_in.ended_at is not None:
+            continue
         # The row first: where the engine can't be trusted to forget, the row is asked at every request.
-        if not SignIn.objects.filter(pk=sign_in.pk).end(now=now or timezone.now(), reason=reason):
+        if not SignIn.objects.end(sign_in.pk, now=now, reason=reason):
             continue
         ended += 1
         # SECURITY: only now. Ending the row waited for whoever was giving the session a new key, or it would live on
@@ -393,6 +400,17 @@ def end(sign_ins: Iterable[SignIn], *, reason: str, now: datetime | None = None)
             renew_hash(sign_in.user)
         if sign_in.pending_until is None:
             _tell_end(sign_in, reason)
+    if ran_out:
+        SignIn.objects.void(ran_out, now=now, reason=reason)
+    return ended
+
+
+def end_all(user: Any, *, reason: str, now: datetime | None = None) -> int:
+    """End every SignIn of this user, and all that other apps have opened in their name. Returns how many SignIns there
+    were."""
+    now = now or timezone.now()
+    ended = end(SignIn.objects.begun().filter(user=user), reason=reason, now=now)
+    signals.access_ending.send(type(user), user=user, reason=reason, now=now)
     return ended
 
 
@@ -414,7 +432,7 @@ def on_logged_out(sender: object, request: HttpRequest | None, user: Any, **_kwa
     facts = request.session.get(DATA) if request is not None else None
     if facts:
         sign_in = SignIn.objects.live().filter(pk=facts["sign_in"]).first()
-        if sign_in and SignIn.objects.filter(pk=sign_in.pk).end(now=timezone.now(), reason="signed_out"):
+        if sign_in and SignIn.objects.end(sign_in.pk, now=timezone.now(), reason="signed_out"):
             if user is not None:
                 sign_in.user = user  # it is the same one, and here already
             _tell_end(sign_in, "signed_out")
@@ -481,7 +499,7 @@ def _keep_up(request: HttpRequest, session: SessionBase, facts: dict[str, Any]) 
     is_gone = user is not None and not user.is_authenticated and facts["level"] != Level.RECOVERED
     if is_gone and not hasattr(request, _MOVED):
         # The account was deactivated or deleted: its session must not come back to life with it.
-        SignIn.objects.filter(pk=facts["sign_in"]).end(now=timezone.now(), reason="deactivated")
+        SignIn.objects.end(facts["sign_in"], now=timezone.now(), reason="deactivated")
         session.flush()
         return
     now = timezone.now()

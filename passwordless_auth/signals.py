@@ -1,7 +1,7 @@
 """Signals: they tell, they never decide.
 
-All are sent with ``send_robust`` after the transaction that they tell of has been committed, so a broken receiver
-can neither stop a sign-in nor leave half of one behind. No signal carries a code, a link or a key.
+All but the last two are sent with ``send_robust`` after the transaction that they tell of has been committed, so a
+broken receiver can neither stop a sign-in nor leave half of one behind. No signal carries a code, a link or a key.
 """
 
 from django.dispatch import Signal
@@ -30,3 +30,13 @@ authenticator_removed = Signal()
 authenticator_blocked = Signal()
 #: Any security step. Arguments: ``kind`` (str), ``user`` (or ``None``), ``data`` (dict without secrets).
 security_event = Signal()
+
+# The last two are sent with ``send``, inside the transaction of the change: for an app that keeps something which ends
+# with it, or must tell somebody else of it. What a receiver raises undoes the change.
+
+#: SignIns end, whatever ended them; or what opened those that ran out by themselves is now refused. Arguments: ``pks``,
+#: ``reason``, ``now``.
+sign_ins_ending = Signal()
+#: All that was ever opened in a user's name ends: the account was deactivated, reset, signed out everywhere, or is
+#: proven to be another person's. Arguments: ``user``, ``reason``, ``now``.
+access_ending = Signal()

@@ -236,7 +236,7 @@ def _first_proof(identity: Identity, *, requester: Requester, now: datetime) -> 
         announce("address_proven", user=user, masked=identity.masked, requester=requester)
         return
     Challenge.objects.filter(user=user).cancel(now=now)
-    sessions.end(SignIn.objects.begun().filter(user=user), reason="first_proof")
+    sessions.end_all(user, reason="first_proof", now=now)
     KnownBrowser.objects.filter(user=user).delete()
     Passkey.objects.filter(user=user).delete()
     Totp.objects.filter(user=user).delete()
@@ -415,7 +415,7 @@ def cut_off(user: Any, *, reason: str) -> None:
     """
     cancel_challenges(user)
     settle(user)
-    sessions.end(SignIn.objects.begun().filter(user=user), reason=reason)
+    sessions.end_all(user, reason=reason)
 
 
 def cancel_challenges(user: Any) -> None:

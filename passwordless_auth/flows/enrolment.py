@@ -440,11 +440,11 @@ def named(user: Any, public_id: str, *, lock: bool = False) -> Passkey:
 
 
 def made_by(row: Passkey | Totp) -> list[SignIn]:
-    """The running sessions that this authenticator signed in, or confirmed."""
-    running = SignIn.objects.live().filter(user=row.user).select_related("user")
+    """The sign-ins in effect that this authenticator made, or confirmed."""
+    in_effect = SignIn.objects.in_effect().filter(user=row.user, pending_until=None).select_related("user")
     return [
         made
-        for made in running
+        for made in in_effect
         if made.otp_device_id == row.persistent_id or row.public_id in {p.authenticator for p in made.all_proofs()}
     ]
 

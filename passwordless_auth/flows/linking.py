@@ -149,7 +149,7 @@ def _link(challenge: Challenge, session: enrolment.Session, *, requester: Reques
     other = identity.user
     require_may_link(user, identity, challenge.sign_in)
     accounts.settle_codes(other)
-    sessions.end(SignIn.objects.begun().filter(user=other), reason="linked", now=now)
+    sessions.end_all(other, reason="linked", now=now)
     moved = _move(other, user)
     _retire(other)
     notices.tell(

@@ -101,7 +101,7 @@ def reset_factors(user: Any, *, operator: Operator, requester: Requester, now: d
         for row in (*passkeys, *apps):
             _delete(row, user)
         Profile.objects.filter(user=user).update(passkey_offer_declined_at=None)
-        sessions.end(SignIn.objects.filter(user=user, ended_at=None), reason="factors_reset", now=now)
+        sessions.end_all(user, reason="factors_reset", now=now)
         sessions.renew_hash(user)
         record(
             "factors_reset",
@@ -169,4 +169,5 @@ def set_minimum_level(
         profile.minimum_level = level
         profile.save(update_fields=["minimum_level"])
         short = [each for each in Level if level and not each.meets(Level(level))]
-        sessions.end(SignIn.objects.live().filter(user=user, level__in=short), reason="level_raised", now=now)
+        fall_short = SignIn.objects.in_effect().filter(user=user, level__in=short, pending_until=None)
+        sessions.end(fall_short, reason="level_raised", now=now)

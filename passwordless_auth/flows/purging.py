@@ -1,4 +1,4 @@
-"""Rows that only age leave in time: bounded batches, found by index."""
+"""Rows that only age leave in time: bounded batches, found by index. Another app adds its own by ``register``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,18 @@ from django.utils import timezone
 from .. import sessions
 from ..conf import settings
 from ..models import AddressMark, Challenge, Counter, Delivery, Event, KnownBrowser, SignIn, Totp
+from ..models.sign_in import RUN_OUT
 
 #: Rows a statement: short locks, whatever has piled up.
 BATCH: Final = 1000
+
+_OTHERS: Final[dict[str, Callable[[int, datetime], int]]] = {}
+
+
+def register(name: str, work: Callable[[int, datetime], int]) -> None:
+    """Let ``purge`` do this ``work``, too: a function of batch size and present time that returns how many rows it
+    deleted (see ``delete_aged``). To be called in an app's ``ready()``."""
+    _OTHERS[name] = work
 
 
 def purge(*, batch: int = BATCH, now: datetime | None = None) -> dict[str, int]:
@@ -25,18 +34,22 @@ def purge(*, batch: int = BATCH, now: datetime | None = None) -> dict[str, int]:
     marks = now - timedelta(seconds=settings.RETENTION_ADDRESS_MARKS)
     requesters = now - timedelta(seconds=settings.RETENTION_REQUESTERS)
     browsers = now - timedelta(seconds=settings.RETENTION_KNOWN_BROWSERS)
+    unfinished = Totp.objects.unfinished().filter(created_at__lt=challenges)
     events = now - timedelta(seconds=settings.RETENTION_EVENTS)
     return {
-        "deliveries": _delete(Delivery.objects.filter(expires_at__lt=challenges), "expires_at", batch),
-        "challenges": _delete(Challenge.objects.filter(expires_at__lt=challenges), "expires_at", batch),
-        "address_marks": _delete(AddressMark.objects.filter(marked_at__lt=marks), "marked_at", batch),
-        "counters": _delete(Counter.objects.filter(resets_at__lt=now), "resets_at", batch),
+        "deliveries": delete_aged(Delivery.objects.filter(expires_at__lt=challenges), "expires_at", batch),
+        "challenges": delete_aged(Challenge.objects.filter(expires_at__lt=challenges), "expires_at", batch),
+        "address_marks": delete_aged(AddressMark.objects.filter(marked_at__lt=marks), "marked_at", batch),
+        "counters": delete_aged(Counter.objects.filter(resets_at__lt=now), "resets_at", batch),
         "sign_ins_ended": _run_out(batch, now),
-        "sign_ins": _delete(SignIn.objects.filter(ended_at__lt=requesters), "ended_at", batch),
-        "totp_unfinished": _delete(Totp.objects.unfinished().filter(created_at__lt=challenges), "created_at", batch),
-        "known_browsers": _delete(KnownBrowser.objects.filter(last_used_at__lt=browsers), "last_used_at", batch),
-        "events": _delete(Event.objects.filter(created_at__lt=events), "created_at", batch),
+        "sign_ins": delete_aged(SignIn.objects.filter(ended_at__lt=requesters), "ended_at", batch),
+        "totp_unfinished": delete_aged(
+            Totp.objects.unfinished().filter(created_at__lt=challenges), "created_at", batch
+        ),
+        "known_browsers": delete_aged(KnownBrowser.objects.filter(last_used_at__lt=browsers), "last_used_at", batch),
+        "events": delete_aged(Event.objects.filter(created_at__lt=events), "created_at", batch),
         "requesters": _anonymise(requesters, batch),
+        **{name: work(batch, now) for name, work in _OTHERS.items()},
     }
 
 
@@ -47,7 +60,7 @@ def _run_out(batch: int, now: datetime) -> int:
     oldest = now - timedelta(seconds=settings.SESSION_LIFETIME)
 
     def end(rows: QuerySet[SignIn]) -> int:
-        return sessions.end(rows.select_related("user"), reason="run_out", now=now)
+        return sessions.end(rows.select_related("user"), reason=RUN_OUT, now=now)
 
     live, begun = SignIn.objects.live(), SignIn.objects.begun()
     return (
@@ -74,7 +87,8 @@ def _anonymise(before: datetime, batch: int) -> int:
     )
 
 
-def _delete(rows: QuerySet[Any], age: str, batch: int) -> int:
+def delete_aged(rows: QuerySet[Any], age: str, batch: int) -> int:
+    """Delete these rows, oldest first by the indexed column ``age``, ``batch`` in a statement. Returns how many."""
     return _in_batches(rows, age, batch, lambda chunk: chunk.delete()[0])
 
 

@@ -224,12 +224,13 @@ def _end(challenge: Challenge, sign_ins: list[SignIn], now: datetime) -> Stopped
         for row in sign_ins:
             row.user = user
     alive = [row for row in sign_ins if row.ended_at is None]
-    sessions.end(alive, reason="reported", now=now)
+    sessions.end(sign_ins, reason="reported", now=now)
     if _kind(challenge) == "new_browser":
         # It is a stranger again, with the limits of one.
         digests = {row.browser_digest for row in alive}
         KnownBrowser.objects.filter(user=user, browser_digest__in=digests).delete()
     if everywhere:
+        sessions.end_all(user, reason="reported", now=now)
         sessions.renew_hash(user)
     return Stopped(frozenset(row.pk for row in alive), everywhere)
 

@@ -16,7 +16,7 @@ def end_one(user: Any, public_id: str) -> bool:
 
 def end_others(user: Any, *, keep: SignIn | None) -> int:
     """End all sessions of this user but one, and what waits to become one."""
-    others = SignIn.objects.begun().filter(user=user)
+    others = SignIn.objects.in_effect().filter(user=user)
     return sessions.end(others.exclude(pk=keep.pk) if keep else others, reason="ended_by_user")
 
 
@@ -28,6 +28,6 @@ def end_everywhere(user: Any, *, reason: str = "everywhere") -> int:
     """
     accounts.cancel_challenges(user)  # first: see accounts.cut_off
     accounts.settle(user)
-    ended = sessions.end(SignIn.objects.begun().filter(user=user), reason=reason)
+    ended = sessions.end_all(user, reason=reason)
     sessions.renew_hash(user)
     return ended

@@ -137,8 +137,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 class Delivery(models.Model):
     """One message on its way: the transactional outbox.
 
-    The row is committed together with what it tells of and is sent afterwards, at least once. It holds no code and
-    no link: these are derived from the Challenge in the moment of sending.
+    The row is committed together with what it tells of and is sent afterwards, at least once. It holds no code, no link
+    and no token: these are derived, or signed, in the moment of sending.
     """
 
     class State(models.TextChoices):
@@ -172,11 +172,13 @@ class Delivery(models.Model):
     public_id = models.CharField(max_length=22, unique=True, default=derivation.new_public_id, editable=False)
     kind = models.CharField(max_length=32)
     channel = models.CharField(max_length=32, default="email")
-    canonical = models.CharField(_("address"), max_length=254, db_index=True)
+    canonical = models.CharField(_("address"), max_length=254, blank=True, default="", db_index=True)
     challenge = models.ForeignKey(
         "passwordless_auth.Challenge", models.CASCADE, null=True, blank=True, related_name="deliveries"
     )
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+")
+    #: Of a kind that is no message (``outbox.register``): what its sender needs. ``"to"`` says where it goes.
+    payload = models.JSONField(default=dict, blank=True, editable=False)
     language = models.CharField(max_length=16, blank=True, default="")
     state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -210,7 +212,8 @@ class Delivery(models.Model):
 
     @property
     def masked(self) -> str:
-        return mask(self.canonical)
+        """Where it goes: an address, masked; of what is no message, as its sender says it."""
+        return mask(self.canonical) if self.canonical else str(self.payload.get("to", ""))
 
     def history_with(self, at: datetime, state: State, *, by: str, detail: str) -> list[dict[str, str]]:
         """The history and one more entry, no longer than ``HISTORY``. ``detail`` holds no address and no code."""

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .. import derivation
+from .. import derivation, signals
 from ..requester import describe
 from .compiled import insert_written_once
 from .public_id import PublicIdQuerySet
@@ -43,6 +44,10 @@ class Proof:
     authenticator: str = ""
 
 
+#: Why a SignIn ended that nobody ended: its session was not used, or its life was over.
+RUN_OUT: Final = "run_out"
+
+
 class SignInQuerySet(PublicIdQuerySet["SignIn"]):
     def live(self) -> SignInQuerySet:
         """Those that have a session."""
@@ -56,9 +61,28 @@ class SignInQuerySet(PublicIdQuerySet["SignIn"]):
         """Those that have a session, and those that may still get one."""
         return self.filter(ended_at=None)
 
-    def end(self, *, now: datetime, reason: str) -> int:
-        """Mark as ended, once. The sessions themselves are ended by :mod:`passwordless_auth.sessions`."""
-        return self.filter(ended_at=None).update(ended_at=now, end_reason=reason)
+    def in_effect(self) -> SignInQuerySet:
+        """Those that have begun, and those that ran out by themselves: what an app was given in one may go on."""
+        return self.filter(Q(ended_at=None) | Q(end_reason=RUN_OUT))
+
+    def end(self, pk: int, *, now: datetime, reason: str) -> bool:
+        """Mark one as ended, once; True to who did. All ends pass here: what other apps keep beside a session ends in
+        the same transaction. The session itself is ended by :mod:`passwordless_auth.sessions`."""
+        with transaction.atomic(savepoint=False):
+            ended = self.filter(pk=pk, ended_at=None).update(ended_at=now, end_reason=reason) == 1
+            if ended:
+                signals.sign_ins_ending.send(self.model, pks=[pk], reason=reason, now=now)
+        return ended
+
+    def void(self, pks: Iterable[int], *, now: datetime, reason: str) -> None:
+        """What opened these is refused from now on, or their owner ends them: those that had run out by themselves have
+        then been ended."""
+        ran_out = self.filter(pk__in=pks, end_reason=RUN_OUT)
+        with transaction.atomic(savepoint=False):
+            found = list(ran_out.values_list("pk", flat=True))
+            if found:
+                self.filter(pk__in=found).update(end_reason=reason)
+                signals.sign_ins_ending.send(self.model, pks=found, reason=reason, now=now)
 
     def seen(self, pk: int, *, now: datetime) -> None:
         self.filter(pk=pk).update(last_seen_at=now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.apps import apps
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import reverse
@@ -38,7 +39,13 @@ class AccountView(PageView):
             outlook=recovery.outlook(self.member, identities),
             recovered=recovered_context(request),
             totp="totp" in settings.METHODS,
+            sections=sections(),
         )
+
+
+def sections() -> list[str]:
+    """The templates that other installed apps add to the account page: ``account_sections`` of their ``AppConfig``."""
+    return [name for config in apps.get_app_configs() for name in getattr(config, "account_sections", ())]
 
 
 class SessionsView(PageView):
