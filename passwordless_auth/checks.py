@@ -660,15 +660,17 @@ _CHECKS: Final[Iterable[Callable[..., Iterator[Message]]]] = (
 
 def register_all() -> None:
     for check in _CHECKS:
-        checks.register(_listed(check), checks.Tags.security)
+        checks.register(listed(check), checks.Tags.security)
     for check in (check_weak_numbers, check_weak_cookies, check_admin, check_click_tracking):
-        checks.register(_listed(check), checks.Tags.security, deploy=True)
+        checks.register(listed(check), checks.Tags.security, deploy=True)
     for check in (check_keys_in_use, check_unimported_users):
-        checks.register(_listed(check), checks.Tags.database)
+        checks.register(listed(check), checks.Tags.database)
 
 
 @cache  # Django keeps a set: an app that is made ready twice, by a test that changes INSTALLED_APPS, adds nothing to it
-def _listed(check: Callable[..., Iterator[Message]]) -> Callable[..., list[Message]]:
+def listed(check: Callable[..., Iterator[Message]]) -> Callable[..., list[Message]]:
+    """A check as Django wants it."""
+
     def run(**kwargs: Any) -> list[Message]:
         return list(check(**kwargs))
 

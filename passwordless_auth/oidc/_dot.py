@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.contrib.auth.hashers import identify_hasher, make_password
+from django.urls import NoReverseMatch, reverse
+from oauth2_provider.cimd import AllowAllCIMDPermission
+from oauth2_provider.dcr import AllowAllDCRPermission
 from oauth2_provider.models import (
     get_access_token_model,
     get_application_model,
@@ -30,8 +33,17 @@ SAFE_DEFAULTS: Final[dict[str, Any]] = {
     "ID_TOKEN_EXPIRE_SECONDS": 3600,
     "REFRESH_TOKEN_EXPIRE_SECONDS": 14 * 86400,
     "REFRESH_TOKEN_REUSE_PROTECTION": True,
+    "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 0,
+    "ROTATE_REFRESH_TOKEN": True,
+    "PKCE_REQUIRED": True,
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],
+    "ALLOW_URI_WILDCARDS": False,
     "OIDC_RP_INITIATED_LOGOUT_ENABLED": True,
+    "OIDC_RP_INITIATED_LOGOUT_ALWAYS_PROMPT": True,
     "OIDC_RP_INITIATED_LOGOUT_STRICT_REDIRECT_URIS": True,
+    "OIDC_RESPONSE_TYPES_SUPPORTED": ["code"],
+    "OAUTH2_RESPONSE_TYPES_SUPPORTED": ["code"],
+    "OAUTH2_GRANT_TYPES_SUPPORTED": ["authorization_code", "client_credentials", "refresh_token"],
     "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
     "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
     "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
@@ -46,21 +58,39 @@ SAFE_DEFAULTS: Final[dict[str, Any]] = {
 
 __all__ = [
     "SAFE_DEFAULTS",
+    "AllowAllCIMDPermission",
+    "AllowAllDCRPermission",
     "get_access_token_model",
     "get_application_model",
     "get_refresh_token_model",
     "hashed_secret",
     "is_hashed",
+    "is_set",
     "oauth2_settings",
+    "own_token_path",
     "set_safe_defaults",
     "set_token_value",
 ]
 
 
-def set_safe_defaults() -> None:
-    """Put our defaults in the place of DOT's. It looks there for every setting that ``OAUTH2_PROVIDER`` lacks."""
-    DEFAULTS.update(SAFE_DEFAULTS)
+def set_safe_defaults(*, issuer: str) -> None:
+    """Put our defaults in the place of DOT's. It looks there for every setting that ``OAUTH2_PROVIDER`` lacks.
+    ``issuer``: "" where it is not known."""
+    DEFAULTS.update(SAFE_DEFAULTS, OIDC_ISS_ENDPOINT=issuer)
     oauth2_settings.reload()
+
+
+def is_set(name: str) -> bool:
+    """Whether the host's own ``OAUTH2_PROVIDER`` has this setting."""
+    return name in oauth2_settings.user_settings
+
+
+def own_token_path() -> str:
+    """Where DOT's own token endpoint answers; "": nowhere."""
+    try:
+        return reverse("oauth2_provider:token")
+    except NoReverseMatch:
+        return ""
 
 
 def hashed_secret(secret: str) -> str:

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 
@@ -9,6 +10,12 @@ class OidcConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import _dot
+        from . import _dot, checks
+        from .conf import settings
 
-        _dot.set_safe_defaults()
+        try:
+            issuer = settings.OIDC_ISSUER
+        except ImproperlyConfigured:  # told by the core's checks
+            issuer = ""
+        _dot.set_safe_defaults(issuer=issuer)
+        checks.register_all()
