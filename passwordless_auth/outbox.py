@@ -65,8 +65,8 @@ def register(
     ``ready()``.
 
     The app makes rows with ``payload`` (JSON: what ``hand_over`` needs, and under ``"to"`` what an administrator is
-    shown), in the transaction of what they tell of, and then calls ``post``. ``hand_over`` is called with the row, maybe
-    more than once, and outside any transaction; it is done within seconds, and raises ``channels.Retryable`` or
+    shown), in the transaction of what they tell of, and then calls ``post``. ``hand_over`` is called with the row,
+    maybe more than once, and outside any transaction; it is done within seconds, and raises ``channels.Retryable`` or
     ``channels.Rejected``. ``back_off``: seconds before the second, third … attempt; the last repeats until the row
     expires.
     """

@@ -43,9 +43,7 @@ def purge(*, batch: int = BATCH, now: datetime | None = None) -> dict[str, int]:
         "counters": delete_aged(Counter.objects.filter(resets_at__lt=now), "resets_at", batch),
         "sign_ins_ended": _run_out(batch, now),
         "sign_ins": delete_aged(SignIn.objects.filter(ended_at__lt=requesters), "ended_at", batch),
-        "totp_unfinished": delete_aged(
-            Totp.objects.unfinished().filter(created_at__lt=challenges), "created_at", batch
-        ),
+        "totp_unfinished": delete_aged(unfinished, "created_at", batch),
         "known_browsers": delete_aged(KnownBrowser.objects.filter(last_used_at__lt=browsers), "last_used_at", batch),
         "events": delete_aged(Event.objects.filter(created_at__lt=events), "created_at", batch),
         "requesters": _anonymise(requesters, batch),
