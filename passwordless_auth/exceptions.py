@@ -33,6 +33,12 @@ class NeitherAddress(InvalidIdentifier):
     detail = _("Please enter one complete e-mail address, like name@example.com, or a mobile phone number.")
 
 
+class PhoneNeeded(InvalidIdentifier):
+    """An e-mail address, where only numbers are taken."""
+
+    detail = _("Please enter a mobile phone number.")
+
+
 class InvalidPhone(InvalidIdentifier):
     detail = _("There is no such phone number. Please check it: with the country code, it begins with “+”.")
 

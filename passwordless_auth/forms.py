@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from django import forms
@@ -10,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from . import derivation
 from .conf import settings
-from .exceptions import CountryNeeded, InvalidAppCode, InvalidCode, InvalidIdentifier
+from .exceptions import CountryNeeded, InvalidAppCode, InvalidCode, InvalidIdentifier, PhoneNeeded
 from .identifiers import MAX_LENGTH, Identifier, accept, calling_code, home_country, is_country
 from .models.totp import DIGITS
 
@@ -28,9 +29,18 @@ class IdentifierForm(forms.Form):
 
     country_missing = False
 
+    def __init__(self, *args: Any, takes: Collection[str] | None = None, **kwargs: Any) -> None:
+        """``takes``: of ``"email"`` and ``"phone"``, what is accepted; ``None``: what this site accepts."""
+        super().__init__(*args, **kwargs)
+        self.takes = {"email", "phone"} if takes is None else set(takes)
+
     @property
     def takes_phone(self) -> bool:
-        return bool(settings.SMS_COUNTRIES)
+        return bool(settings.SMS_COUNTRIES) and "phone" in self.takes
+
+    @property
+    def takes_email(self) -> bool:
+        return "email" in self.takes or not self.takes_phone
 
     @property
     def countries(self) -> list[tuple[str, int]]:
@@ -55,7 +65,12 @@ class IdentifierForm(forms.Form):
     def clean_identifier(self) -> Identifier:
         country = self.cleaned_data.get("country", "")
         try:
-            return accept(self.cleaned_data["identifier"], country=country, language=get_language() or "")
+            identifier = accept(self.cleaned_data["identifier"], country=country, language=get_language() or "")
+            if identifier.kind == "phone" and not self.takes_phone:
+                raise InvalidIdentifier
+            if identifier.kind == "email" and not self.takes_email:
+                raise PhoneNeeded
+            return identifier
         except InvalidIdentifier as refusal:
             self.country_missing = isinstance(refusal, CountryNeeded)
             raise forms.ValidationError(refusal.detail, code=refusal.code) from refusal

@@ -60,6 +60,7 @@ class AsyncInvoices(View):
 
 urlpatterns = [
     path("", include("passwordless_auth.urls")),
+    path("", include("passwordless_auth.oidc.urls")),
     path("admin/", admin.site.urls),
     path("anymail/", include("anymail.urls")),
     path("open/", hello),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Final
 
 from django.contrib.auth.hashers import identify_hasher, make_password
@@ -12,8 +13,10 @@ from oauth2_provider.models import (
     get_access_token_model,
     get_application_model,
     get_refresh_token_model,
+    refresh_token_expire_timedelta,
     set_token_value,
 )
+from oauth2_provider.scopes import get_scopes_backend
 from oauth2_provider.settings import DEFAULTS, oauth2_settings
 
 #: What a host gets that says nothing (RFC 9700; the rules of this project). What it says itself stays: system checks
@@ -60,16 +63,21 @@ __all__ = [
     "SAFE_DEFAULTS",
     "AllowAllCIMDPermission",
     "AllowAllDCRPermission",
+    "all_scopes",
+    "default_scopes_of",
     "get_access_token_model",
     "get_application_model",
     "get_refresh_token_model",
     "hashed_secret",
     "is_hashed",
     "is_set",
+    "new_access_token",
+    "new_refresh_token",
     "oauth2_settings",
     "own_token_path",
+    "refresh_token_lifetime",
+    "scopes_of",
     "set_safe_defaults",
-    "set_token_value",
 ]
 
 
@@ -105,3 +113,39 @@ def is_hashed(stored: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def scopes_of(application: Any) -> set[str]:
+    """The scopes that a Client may ask for, as the host's scopes backend has it."""
+    return set(get_scopes_backend().get_available_scopes(application=application))
+
+
+def all_scopes() -> dict[str, str]:
+    """What the host calls its scopes."""
+    found: dict[str, str] = get_scopes_backend().get_all_scopes()
+    return found
+
+
+def default_scopes_of(application: Any) -> list[str]:
+    return list(get_scopes_backend().get_default_scopes(application=application))
+
+
+def refresh_token_lifetime() -> timedelta | None:
+    """How long a refresh token lives unused; None: for ever."""
+    found: timedelta | None = refresh_token_expire_timedelta()
+    return found
+
+
+def new_access_token(value: str, **columns: Any) -> Any:
+    """Write an access token: by digest alone, where the host did not ask for more."""
+    row = get_access_token_model()(**columns)
+    set_token_value(row, value)
+    row.save(force_insert=True)
+    return row
+
+
+def new_refresh_token(value: str, **columns: Any) -> Any:
+    row = get_refresh_token_model()(**columns)
+    set_token_value(row, value)
+    row.save(force_insert=True)
+    return row

@@ -1,6 +1,20 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from ..errands import Errand
+    from ..requester import Requester
+
+
+def _find_errand(next_url: str, requester: Requester) -> Errand | None:
+    from .views.authorize import find_errand
+
+    return find_errand(next_url, requester)
 
 
 class OidcConfig(AppConfig):
@@ -10,6 +24,7 @@ class OidcConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from .. import errands
         from . import _dot, checks
         from .conf import settings
 
@@ -19,3 +34,5 @@ class OidcConfig(AppConfig):
             issuer = ""
         _dot.set_safe_defaults(issuer=issuer)
         checks.register_all()
+        # By its path: the views are loaded with the URLconf, and only where that is included.
+        errands.register(_find_errand)

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_plus
@@ -27,9 +27,10 @@ from jwcrypto.jws import JWS
 from oauthlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestError
 
 from .. import derivation
-from ..models import Counter
+from ..models import Counter, Level
 from ..models.compiled import CompiledSelect
 from ..models.counter import Window
+from ..policies import Rules
 from . import _dot
 from .conf import settings
 from .models import ClientSettings
@@ -390,3 +391,19 @@ def _use_up(client_id: str, jti: str) -> None:
         used = Counter.objects.add({window: 1}, now=timezone.now())[window].number
     if used > 1:
         raise _refused("the assertion was used before", client_id)
+
+
+def rules_for(client: ClientSettings) -> Rules:
+    """The rules of a sign-in for this Client: the site's, with the Client's own numbers and methods."""
+    rules = Rules()
+    methods = list(rules.methods)
+    if client.message:
+        unwanted = "one_time_code" if client.message == ClientSettings.Message.LINK else "magic_link"
+        methods = [name for name in methods if name != unwanted]
+    own: dict[str, Any] = {
+        "code_length": client.code_length,
+        "code_lifetime": client.code_lifetime,
+        "code_tries": client.code_tries,
+        "minimum_level": Level(client.minimum_level) if client.minimum_level else None,
+    }
+    return replace(rules, methods=tuple(methods), **{name: value for name, value in own.items() if value is not None})

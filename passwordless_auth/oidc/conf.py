@@ -42,6 +42,12 @@ class OidcSettings(Settings):
         return list(self._get("OIDC_SIGNING_ALGORITHMS", ["RS256", "ES256"]))
 
     @property
+    def OIDC_NEW_KEY_DELAY(self) -> int:
+        """Seconds after ``rotate_signing_keys`` before the new keys sign: until then they are only published, so that
+        clients that keep the key set for a while have read it again."""
+        return int(self._get("OIDC_NEW_KEY_DELAY", 86400))
+
+    @property
     def OIDC_AUTHORIZATION_LIFETIME(self) -> int:
         """Seconds in which a person can finish what an authorization request asks of them."""
         return int(self._get("OIDC_AUTHORIZATION_LIFETIME", 3600))

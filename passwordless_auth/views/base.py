@@ -18,6 +18,7 @@ from django.shortcuts import resolve_url
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.functional import cached_property
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -26,7 +27,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic.base import View
 
-from .. import sessions
+from .. import errands, sessions
 from ..conf import settings
 from ..exceptions import (
     Expired,
@@ -188,6 +189,7 @@ class PageView(View):
                 "site_name": settings.SITE_NAME,
                 "site_url": settings.BASE_URL,
                 "view": self,
+                "errand": self.errand,
                 **context,
             },
             status=status,
@@ -274,12 +276,18 @@ class PageView(View):
 
     # -- where to go
 
+    @cached_property
+    def errand(self) -> errands.Errand | None:
+        """For whom the person of this page signs in: an OAuth client. ``None``: for this site."""
+        onward = self.next_url() or (safe_next(self.subject.next_url) if self.subject else "")
+        return errands.errand_of(onward, self.requester)
+
     def next_url(self) -> str:
         """The ``next`` of this request, if it leads to this site; "" otherwise."""
         return safe_next(self.request.POST.get("next") or self.request.GET.get("next") or "")
 
     def _secured(self, response: HttpResponseBase) -> HttpResponseBase:
-        for name, value in security_headers().items():
+        for name, value in security_headers(self.__dict__.get("errand")).items():
             response.headers.setdefault(name, value)
         return response
 
@@ -339,12 +347,15 @@ def see_other(url: str) -> HttpResponseRedirect:
 display_name = accounts.display_name_of
 
 
-def security_headers() -> dict[str, str]:
+def security_headers(errand: errands.Errand | None = None) -> dict[str, str]:
+    """The headers of every page. In an errand, a form may lead on to the Client, and the window that opened this one
+    (a Client's page that waits for its pop-up) stays in touch with it."""
     static = urlsplit(django_settings.STATIC_URL or "")
     ours = f"'self' {static.scheme}://{static.netloc}" if static.netloc else "'self'"
     policy = (
         f"default-src 'none'; script-src {ours}; style-src {ours}; img-src {ours} data:; connect-src 'self'; "
-        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
+        f"form-action 'self'{f' {errand.form_action}' if errand else ''}; frame-ancestors 'none'; base-uri 'none'; "
+        "object-src 'none'"
     )
     return {
         "Content-Security-Policy": policy,
@@ -352,7 +363,7 @@ def security_headers() -> dict[str, str]:
         "Referrer-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
-        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "unsafe-none" if errand else "same-origin",
     }
 
 

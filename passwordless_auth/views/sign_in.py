@@ -85,7 +85,7 @@ class LoginView(PageView):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         initial = request.GET.get("identifier", "")[:254]
-        page = self._page(self.form_class(initial={"identifier": initial}))
+        page = self._page(self._form(initial={"identifier": initial}))
         if self.requester.browser_key or "passkey" not in settings.METHODS:
             return page
         # Now, and not with the first answer: the script asks for a challenge while the form may be on its way, and each
@@ -94,13 +94,20 @@ class LoginView(PageView):
         return self.keep_browser(page)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        form = self.form_class(request.POST)
+        form = self._form(request.POST)
         if not form.is_valid():
             return self._page(form, status=400, error_code="invalid_identifier")
         challenge = sign_in.start(
-            form.cleaned_data["identifier"], requester=self.with_browser(), next_url=self.next_url()
+            form.cleaned_data["identifier"],
+            requester=self.with_browser(),
+            rules=self.errand.rules if self.errand else None,
+            client_id=self.errand.client_id if self.errand else "",
+            next_url=self.next_url(),
         )
         return self.keep_browser(see_other(wait_url(challenge)))
+
+    def _form(self, data: Any = None, **kwargs: Any) -> IdentifierForm:
+        return self.form_class(data, takes=self.errand.takes if self.errand else None, **kwargs)
 
     def _page(self, form: IdentifierForm, *, status: int = 200, error_code: str = "") -> HttpResponseBase:
         user = self.request.user
@@ -111,7 +118,7 @@ class LoginView(PageView):
             error_code=error_code,
             signed_in_as=display_name(user) if user.is_authenticated else "",
             continue_url=destination(self.next_url()),
-            passkeys="passkey" in settings.METHODS,
+            passkeys="passkey" in settings.METHODS and (self.errand is None or "passkey" in self.errand.takes),
             recovered=recovered_context(self.request),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -52,7 +53,8 @@ class StepUpView(PageView):
     ``code``).
 
     Query or fields: ``sign_in``, the public id of a sign-in that waits in this browser; without it the session of this
-    browser is meant. ``level``, what somebody asks for: only a wish, since whoever asked looks again.
+    browser is meant. ``level``, what somebody asks for, and ``since`` (seconds since 1970), the moment that the proof
+    has to be newer than: only wishes, since whoever asked looks again.
     """
 
     page = "step_up"
@@ -61,7 +63,7 @@ class StepUpView(PageView):
         if not self._named() and not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
         asked = self._asked()
-        if asked is None or (not asked.waits and sessions.is_recent(request, asked.level)):
+        if asked is None or (not asked.waits and self._is_recent(asked)):
             return see_other(destination(self.next_url()))
         return self._page(asked, AppCodeForm())
 
@@ -101,9 +103,23 @@ class StepUpView(PageView):
         wish = self.request.POST.get("level") or self.request.GET.get("level") or ""
         return Level(wish) if wish in Level.values else Level.SINGLE
 
+    def _since(self) -> str:
+        since = self.request.POST.get("since") or self.request.GET.get("since") or ""
+        return since if re.fullmatch(r"[0-9]{1,12}", since, re.ASCII) else ""
+
+    def _is_recent(self, asked: Asked) -> bool:
+        facts = sessions.facts_of(self.request)
+        newer = not self._since() or (facts is not None and facts["auth_time"] > int(self._since()))
+        return newer and sessions.is_recent(self.request, asked.level)
+
     def _here(self) -> str:
         """This page, with what it was asked."""
-        query = {"sign_in": self._named(), "level": self._wish(), "next": self.next_url()}
+        query = {
+            "sign_in": self._named(),
+            "level": self._wish(),
+            "since": self._since(),
+            "next": self.next_url(),
+        }
         if not self._wish().meets(Level.MULTI):
             del query["level"]
         kept = urlencode({name: value for name, value in query.items() if value})
@@ -124,6 +140,7 @@ class StepUpView(PageView):
             level=asked.level,
             waiting=waiting,
             wish=self._wish() if self._wish().meets(Level.MULTI) else "",
+            since=self._since(),
             next=self.next_url(),
             form=form,
             passkey=means.passkey,

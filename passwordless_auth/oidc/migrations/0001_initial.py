@@ -74,6 +74,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kid', models.CharField(max_length=64, unique=True)),
                 ('alg', models.CharField(max_length=8)),
+                ('newest_of', models.CharField(blank=True, editable=False, max_length=8, null=True, unique=True)),
                 ('public', models.JSONField()),
                 ('private_sealed', models.TextField(editable=False)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -48,9 +50,26 @@ class Authorization(models.Model):
     #: When all of it ended: replayed, revoked by the person or the client, signed out.
     revoked_at = models.DateTimeField(null=True, blank=True)
 
+    #: What ``claims.with_addresses`` annotates.
+    proven_email: str | None
+    proven_phone: str | None
+
     class Meta:
         verbose_name = _("authorization")
         verbose_name_plural = _("authorizations")
 
     def __str__(self) -> str:
         return self.public_id
+
+    def is_alive(self, *, user: Any = None) -> bool:
+        """Whether tokens of it may still be given and used: it was not revoked, its person may sign in, and the session
+        that it was given in has not been ended. A session that ran out by itself ends no app's access. To be asked of a
+        row that was selected with ``sign_in``, and with ``user`` or given it: no query."""
+        ended = self.sign_in is not None and self.sign_in.ended_at is not None
+        if ended and self.sign_in is not None and self.sign_in.end_reason != "run_out":
+            return False
+        return self.revoked_at is None and bool((user or self.user).is_active)
+
+    def revoke(self, *, now: datetime) -> None:
+        """End everything that came of it."""
+        type(self).objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=now)

@@ -1,0 +1,292 @@
+"""An authorization request and the person at the browser: what is still due, and what is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from django.db import transaction
+from django.db.models import OuterRef, Subquery
+from django.utils import timezone
+from oauthlib.oauth2.rfc6749.errors import AccessDeniedError, LoginRequired, OAuth2Error
+
+from ...exceptions import Expired
+from ...flows import ways_in
+from ...models import KnownBrowser, Level, Profile, SignIn
+from ...models.event import announce
+from ...requester import Requester
+from .. import claims, tokens
+from ..conf import settings
+from ..models import AuthorizationRequest, ClientSettings, Consent
+from ..models.authorization import Authorization
+from ..requests import Wishes
+from ..server import Draft
+
+
+@dataclass(frozen=True)
+class Present:
+    """Who is signed in at this browser. ``sign_in`` is ``None`` in a session that other code made; ``level`` is what it
+    counts for now. ``consented``: the scopes that this person has allowed the Client."""
+
+    user: Any
+    sign_in: SignIn | None
+    level: Level
+    proven_at: datetime
+    began_at: datetime
+    consented: frozenset[str]
+    proven_email: str | None = None
+    proven_phone: str | None = None
+
+
+def present_in(sign_in_pk: int, *, level: Level, application: Any) -> Present | None:
+    """Who the SignIn of a session is, and what they have allowed: one statement. ``None``: it has ended."""
+    consent = Consent.objects.filter(user=OuterRef("user"), application=application.pk)
+    rows = SignIn.objects.live().select_related("user__passwordless_profile").filter(pk=sign_in_pk)
+    row = claims.with_addresses(rows, "user").annotate(consented=Subquery(consent.values("scope")[:1])).first()
+    if row is None:
+        return None
+    return Present(
+        user=row.user,
+        sign_in=row,
+        level=level,
+        proven_at=row.auth_time,
+        began_at=row.created_at,
+        consented=frozenset((row.consented or "").split()),
+        proven_email=row.proven_email,
+        proven_phone=row.proven_phone,
+    )
+
+
+def present_by_other_code(user: Any, *, began_at: datetime, application: Any) -> Present:
+    """Somebody whom other code of the host signed in, as with a password: one factor, of which we know when."""
+    consent = Consent.objects.filter(user=user, application=application).first()
+    return Present(
+        user=user,
+        sign_in=None,
+        level=Level.SINGLE,
+        proven_at=began_at,
+        began_at=began_at,
+        consented=consent.scopes if consent else frozenset(),
+    )
+
+
+class Due(Enum):
+    """What a person has to do before the answer."""
+
+    LOGIN = "login"
+    #: For somebody who is signed in: prove it anew.
+    CONFIRM = "confirm"
+    LEVEL = "level"
+    SELECT_ACCOUNT = "select_account"
+    CONSENT = "consent"
+
+    @property
+    def error(self) -> str:
+        """What a Client is told that wants no page to be shown (OpenID Connect Core §3.1.2.6)."""
+        return {
+            Due.LEVEL: "interaction_required",
+            Due.SELECT_ACCOUNT: "account_selection_required",
+            Due.CONSENT: "consent_required",
+        }.get(self, "login_required")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is due next, elsewhere: on the pages of the sign-in. ``level``: what it has to reach."""
+
+    due: Due
+    level: Level = Level.SINGLE
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the person who is present is asked by a page of ours."""
+
+    due: Due
+    present: Present
+
+
+def weigh(
+    draft: Draft, present: Present | None, row: AuthorizationRequest | None, *, now: datetime
+) -> Step | Question | Present:
+    """What is due next; or, when nothing is, the person for whom the answer can be given. Raises LoginRequired when
+    somebody else has to be signed in than is."""
+    wishes: Wishes = draft.request.wishes
+    client = ClientSettings.of(draft.request.client)
+    if present is None:
+        return Step(Due.LOGIN)
+    _require_subject(wishes, present, client, draft)
+    if _wants_choice(wishes, present, row):
+        return Question(Due.SELECT_ACCOUNT, present)
+    if "create" in wishes.prompt and not (row and present.began_at > row.created_at):
+        return Step(Due.LOGIN)
+    if not _is_fresh(wishes, present, row, now):
+        return Step(Due.CONFIRM)
+    level = _level_due(wishes, present, client)
+    if level is not None:
+        return Step(Due.LEVEL, level)
+    if _wants_consent(draft, present, row):
+        return Question(Due.CONSENT, present)
+    return present
+
+
+def _require_subject(wishes: Wishes, present: Present, client: ClientSettings, draft: Draft) -> None:
+    """``id_token_hint``, or the claim ``sub`` with a value: this person, or nobody (§3.1.2.1, §5.5.1)."""
+    wanted = {wishes.subject} - {None}
+    if wishes.id_token_hint:
+        hint = tokens.read(wishes.id_token_hint, allow_expired=True)
+        wanted.add(hint["sub"] if hint else "")
+    if wanted and wanted != {claims.subject(present.user, client)}:
+        raise LoginRequired(description="Somebody else is signed in.", request=draft.request)
+
+
+def _wants_choice(wishes: Wishes, present: Present, row: AuthorizationRequest | None) -> bool:
+    if "select_account" not in wishes.prompt:
+        return False
+    if row is None:
+        return True
+    if present.began_at > max(row.created_at, row.chosen_at or row.created_at):
+        return False  # whoever signed in for this has chosen by that
+    return row.chosen_at is None or row.chosen != Profile.objects.of(present.user).handle
+
+
+def _is_fresh(wishes: Wishes, present: Present, row: AuthorizationRequest | None, now: datetime) -> bool:
+    """SECURITY: what satisfies ``prompt=login`` is a proof that is newer than the request."""
+    if row is not None and present.proven_at > row.created_at:
+        return True
+    if "login" in wishes.prompt:
+        return False
+    return wishes.max_age is None or now - present.proven_at <= timedelta(seconds=wishes.max_age)
+
+
+def _level_due(wishes: Wishes, present: Present, client: ClientSettings) -> Level | None:
+    """The level that is missing: one that the Client must have, or one that it would like and that this person has the
+    means for (``acr_values`` is voluntary, §3.1.2.1)."""
+    lowest = min(wishes.acr, key=lambda level: level.rank, default=None)
+    must = [Level(client.minimum_level)] if client.minimum_level else []
+    if lowest is not None and wishes.acr_is_essential:
+        must.append(lowest)
+    missing = [level for level in must if not present.level.meets(level)]
+    if missing:
+        return max(missing, key=lambda level: level.rank)
+    if lowest is None or wishes.acr_is_essential or present.level.meets(lowest) or "none" in wishes.prompt:
+        return None
+    return lowest if ways_in.can_reach(present.user, lowest) else None
+
+
+def scopes_to_allow(draft: Draft) -> frozenset[str]:
+    """What a person is asked to allow: the scopes, and those that stand for what ``claims`` names."""
+    return frozenset(draft.request.scopes) | claims.scopes_of(draft.request.wishes.claims)
+
+
+def _wants_consent(draft: Draft, present: Present, row: AuthorizationRequest | None) -> bool:
+    if row is not None and row.allowed_at is not None:
+        return False
+    if "consent" in draft.request.wishes.prompt:
+        return True
+    return not draft.request.client.skip_authorization and not scopes_to_allow(draft) <= present.consented
+
+
+# -- the request's row
+
+
+def keep(draft: Draft, *, requester: Requester, now: datetime) -> AuthorizationRequest:
+    """Keep a request while its person does what is due; this browser alone can go on with it."""
+    return AuthorizationRequest.objects.create(
+        application=draft.request.client,
+        browser_digest=requester.browser_digest,
+        params=dict(draft.params),
+        created_at=now,
+        expires_at=now + timedelta(seconds=settings.OIDC_AUTHORIZATION_LIFETIME),
+    )
+
+
+def kept(public_id: str, *, requester: Requester, now: datetime | None = None) -> AuthorizationRequest:
+    """The request of this browser with this id. Raises Expired."""
+    rows = AuthorizationRequest.objects.select_related("application__passwordless_settings")
+    row = rows.filter(public_id=public_id, browser_digest=requester.browser_digest or "-").first()
+    if row is None or row.expires_at <= (now or timezone.now()):
+        raise Expired
+    return row
+
+
+def accounts_of(requester: Requester, current: Any) -> list[tuple[Any, bool]]:
+    """The users that this browser has signed in as, newest first, and whether each is the one that is signed in."""
+    if not requester.browser_digest:
+        return [(current, True)] if current is not None else []
+    rows = KnownBrowser.objects.filter(browser_digest=requester.browser_digest, user__is_active=True)
+    users = [row.user for row in rows.select_related("user__passwordless_profile").order_by("-last_used_at")[:10]]
+    others = [(user, False) for user in users if current is None or user.pk != current.pk]
+    return ([(current, True)] if current is not None else []) + others
+
+
+def choose(row: AuthorizationRequest, handle: str, *, now: datetime) -> None:
+    AuthorizationRequest.objects.filter(pk=row.pk).update(chosen=handle, chosen_at=now)
+
+
+def allow(draft: Draft, row: AuthorizationRequest, present: Present, *, now: datetime) -> None:
+    """Remember what a person allows the Client, so that they are asked only for more."""
+    scopes = scopes_to_allow(draft) | present.consented
+    with transaction.atomic():
+        Consent.objects.update_or_create(
+            user=present.user,
+            application=draft.request.client,
+            defaults={"scope": " ".join(sorted(scopes)), "granted_at": now},
+        )
+        AuthorizationRequest.objects.filter(pk=row.pk).update(allowed_at=now)
+        announce("consent_given", user=present.user, client_id=draft.request.client.client_id)
+
+
+def deny(row: AuthorizationRequest, draft: Draft) -> OAuth2Error:
+    """The person says no: the request is over."""
+    AuthorizationRequest.objects.filter(pk=row.pk).delete()
+    return AccessDeniedError(request=draft.request)
+
+
+# -- the answer
+
+
+def give(
+    draft: Draft, present: Present, row: AuthorizationRequest | None, *, now: datetime
+) -> Sequence[tuple[str, str]]:
+    """Make what the Client asked for, in one transaction; returns the parameters of the answer. Raises Expired when
+    this request was answered already."""
+    client = ClientSettings.of(draft.request.client)
+    authorization = Authorization(
+        application=draft.request.client,
+        user=present.user,
+        scope=" ".join(draft.request.scopes),
+        nonce=draft.params.get("nonce", ""),
+        claims=dict(draft.request.wishes.claims),
+        redirect_uri=draft.params.get("redirect_uri", ""),
+        created_at=now,
+        **_facts(present),
+    )
+    # What the validator reads where it selected the row itself.
+    authorization.proven_email, authorization.proven_phone = present.proven_email, present.proven_phone
+    with transaction.atomic(durable=True):
+        if row is not None and not AuthorizationRequest.objects.filter(pk=row.pk).delete()[0]:
+            raise Expired
+        answer = draft.answer(authorization)
+        if authorization._state.adding:  # nothing to redeem: an ID token alone, or nothing at all
+            authorization.save(force_insert=True)
+        announce("authorized", user=present.user, client_id=client.application.client_id)
+    return answer
+
+
+def _facts(present: Present) -> Mapping[str, Any]:
+    """What is true of the sign-in now, for all tokens to come."""
+    row = present.sign_in
+    if row is None:
+        return {"auth_time": int(present.proven_at.timestamp())}
+    amr = dict.fromkeys(value for proof in row.all_proofs() for value in proof.amr)
+    return {
+        "sign_in": row,
+        "auth_time": int(row.auth_time.timestamp()),
+        "amr": list(amr),
+        "acr": present.level.value,
+        "sid": row.public_id,
+    }

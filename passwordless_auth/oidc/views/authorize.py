@@ -1,0 +1,310 @@
+"""The authorization endpoint: what is asked, what is due, and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+from oauthlib.oauth2.rfc6749.errors import CustomOAuth2Error, FatalClientError, OAuth2Error
+
+from ... import errands, sessions
+from ...exceptions import Expired, PasswordlessError
+from ...flows import accounts
+from ...models import Level, Profile
+from ...requester import Requester
+from ...views.base import Action, CsrfCheck, PageView, display_name, security_headers, see_other
+from .. import clients
+from ..conf import settings
+from ..flows import authorize
+from ..flows.authorize import Due, Present, Question, Step
+from ..models import AuthorizationRequest, ClientSettings
+from ..requests import default_mode, single
+from ..server import Draft
+from .scopes import said_of
+
+#: Longer than this, a request does not fit into a URL everywhere.
+MAX_QUERY: Final = 6000
+
+
+class AuthorizationPage(PageView):
+    """What the authorization endpoint and its continuation share."""
+
+    page = "consent"
+
+    def handle(self, params: Mapping[str, str], row: AuthorizationRequest | None) -> HttpResponseBase:
+        """Answer a request, or send its person to what is due."""
+        draft, now = Draft.of(params), timezone.now()
+        try:
+            draft.validate()
+            due = authorize.weigh(draft, self.present(draft.request.client), row, now=now)
+            if isinstance(due, Present):
+                return self.respond(draft, authorize.give(draft, due, row, now=now))
+            if "none" in draft.request.wishes.prompt:
+                raise CustomOAuth2Error(due.due.error, request=draft.request)
+        except FatalClientError as error:
+            return self.tell_person(error)
+        except OAuth2Error as error:
+            return self.respond(draft, error.twotuples)
+        row = row or authorize.keep(draft, requester=self.with_browser(), now=now)
+        if isinstance(due, Question):
+            return self.ask(due, draft, row)
+        return self.keep_browser(see_other(way_to(due, draft, row)))
+
+    def present(self, application: Any) -> Present | None:
+        """Who is signed in at this browser, with what they have allowed the Client."""
+        facts = sessions.facts_of(self.request)
+        if facts:
+            level = sessions.level_of(self.request) or Level.SINGLE
+            return (
+                None
+                if level == Level.RECOVERED
+                else authorize.present_in(facts["sign_in"], level=level, application=application)
+            )
+        if not self.request.user.is_authenticated:
+            return None
+        began_at = datetime.fromtimestamp(sessions.begun_by_other_code(self.request), UTC)
+        return authorize.present_by_other_code(self.request.user, began_at=began_at, application=application)
+
+    def ask(self, question: Question, draft: Draft, row: AuthorizationRequest) -> HttpResponseBase:
+        """Pages have the address of the continuation: it can be opened again."""
+        return self.keep_browser(see_other(continue_url(row)))
+
+    # -- the answer
+
+    def respond(self, draft: Draft, answer: Iterable[tuple[str, str]]) -> HttpResponseBase:
+        """Hand an answer to the Client, in the mode that it asked for, with ``iss`` (RFC 9207)."""
+        request = draft.request
+        params = [(name, str(value)) for name, value in answer] + [("iss", settings.OIDC_ISSUER)]
+        mode = request.asked_mode or default_mode(request.response_type or "")
+        if mode == "form_post":
+            return self._form_post(request.redirect_uri, params)
+        if mode == "web_message":
+            return self._web_message(request.redirect_uri, params)
+        by_fragment = mode == "fragment" or default_mode(request.response_type or "") == "fragment"
+        return ClientRedirect(with_params(request.redirect_uri, params, fragment=by_fragment))
+
+    def _form_post(self, redirect_uri: str, params: Sequence[tuple[str, str]]) -> HttpResponseBase:
+        """OAuth 2.0 Form Post Response Mode: a form that a script of ours sends, or the person."""
+        response = self.page_response(page="form_post", action=redirect_uri, params=params)
+        response["Content-Security-Policy"] = _policy("form-action 'self'", f"form-action {source_of(redirect_uri)}")
+        return response
+
+    def _web_message(self, redirect_uri: str, params: Sequence[tuple[str, str]]) -> HttpResponseBase:
+        """OAuth 2.0 Web Message Response Mode: a page that tells the window around it, or that opened it, and nobody of
+        another origin than the registered redirect URI's."""
+        target = source_of(redirect_uri)
+        response = self.page_response(page="web_message", target=target, response=dict(params))
+        response["Content-Security-Policy"] = _policy("frame-ancestors 'none'", f"frame-ancestors {target}")
+        response["Cross-Origin-Opener-Policy"] = "unsafe-none"
+        response.xframe_options_exempt = True  # type: ignore[attr-defined]
+        return response
+
+    def _secured(self, response: HttpResponseBase) -> HttpResponseBase:
+        secured = super()._secured(response)
+        if getattr(response, "xframe_options_exempt", False):
+            del secured["X-Frame-Options"]  # it can't name an origin; the policy does
+        return secured
+
+    def tell_person(self, error: OAuth2Error) -> HttpResponseBase:
+        """SECURITY: nothing goes to an address that the Client did not register: the person is told, here."""
+        return self.page_response(
+            page="error",
+            status=400,
+            error_code=error.error,
+            title=_("This request is not in order"),
+            text=_(
+                "The application that sent you here did not ask as it should. Please go back to it; if this happens "
+                "again, tell those who run it."
+            ),
+            detail=error.description,
+            actions=[],
+        )
+
+
+class AuthorizeView(AuthorizationPage):
+    """``/openid/authorize``, by GET and POST (OpenID Connect Core §3.1.2.1)."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            params = single(request.GET.lists())
+        except OAuth2Error as error:
+            return self.tell_person(error)
+        return self.handle(params, None)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """With a POST from the Client's site no browser sends our cookies: who is there shows only after a redirect."""
+        try:
+            params = single(request.POST.lists())
+        except OAuth2Error as error:
+            return self.tell_person(error)
+        query = urlencode(params)
+        if len(query) > MAX_QUERY:
+            return self.handle(params, None)
+        return see_other(f"{request.path}?{query}")
+
+    def require_own_page(self, csrf: CsrfCheck) -> None:
+        """Requests come from other sites. They change nothing but what their person then does."""
+
+
+class ContinueView(AuthorizationPage):
+    """``/openid/authorize/<id>``: GET goes on with a request once its person has done what was due, and shows the pages
+    for a choice and a consent; POST takes their answers: ``allow`` or ``deny``, ``account``."""
+
+    def get(self, request: HttpRequest, *args: Any, public_id: str, **kwargs: Any) -> HttpResponseBase:
+        row = authorize.kept(public_id, requester=self.requester)
+        return self.handle(row.params, row)
+
+    def post(self, request: HttpRequest, *args: Any, public_id: str, **kwargs: Any) -> HttpResponseBase:
+        row, now = authorize.kept(public_id, requester=self.requester), timezone.now()
+        if "account" in request.POST:
+            return self._choose(row, request.POST["account"], now)
+        draft = Draft.of(row.params)
+        try:
+            draft.validate()
+            if "deny" in request.POST:
+                raise authorize.deny(row, draft)
+        except FatalClientError as error:
+            return self.tell_person(error)
+        except OAuth2Error as error:
+            return self.respond(draft, error.twotuples)
+        present = self.present(row.application)
+        if present is not None and "allow" in request.POST and request.POST.get("person") == handle_of(present.user):
+            authorize.allow(draft, row, present, now=now)
+        return see_other(continue_url(row))
+
+    def _choose(self, row: AuthorizationRequest, handle: str, now: datetime) -> HttpResponseBase:
+        present = self.present(row.application)
+        here = handle_of(present.user) if present is not None else ""
+        authorize.choose(row, handle[:32], now=now)
+        if present is not None and handle == here:
+            return see_other(continue_url(row))
+        known = authorize.accounts_of(self.requester, None)
+        chosen = next((user for user, _current in known if handle_of(user) == handle), None)
+        address = accounts.primary_of(chosen) if chosen is not None else None
+        hint = address.canonical if address is not None else ""
+        return see_other(f"{reverse('passwordless_auth:login')}?{_query(next=continue_url(row), identifier=hint)}")
+
+    def ask(self, question: Question, draft: Draft, row: AuthorizationRequest) -> HttpResponseBase:
+        if question.due is Due.SELECT_ACCOUNT:
+            return self._ask_for_account(draft, row, question.present)
+        return self.page_response(
+            page="consent",
+            client=draft.request.client,
+            look=ClientSettings.of(draft.request.client),
+            site=urlsplit(draft.request.redirect_uri).hostname or "",
+            scopes=said_of(authorize.scopes_to_allow(draft)),
+            display=display_name(question.present.user),
+            person=handle_of(question.present.user),
+            action=continue_url(row),
+        )
+
+    def _ask_for_account(self, draft: Draft, row: AuthorizationRequest, present: Present) -> HttpResponseBase:
+        people = []
+        for user, is_current in authorize.accounts_of(self.requester, present.user):
+            address = accounts.primary_of(user)
+            people.append(
+                {
+                    "handle": handle_of(user),
+                    "name": display_name(user) if is_current else "",
+                    "address": (address.identifier.display if is_current else address.masked) if address else "",
+                    "is_current": is_current,
+                }
+            )
+        return self.page_response(
+            page="select_account", client=draft.request.client, accounts=people, action=continue_url(row)
+        )
+
+    @cached_property
+    def errand(self) -> errands.Errand | None:
+        """This page leads to the Client itself."""
+        return find_errand(continue_path(self.kwargs["public_id"]), self.requester)
+
+    def actions_after(self, refusal: PasswordlessError) -> list[Action]:
+        return [] if isinstance(refusal, Expired) else super().actions_after(refusal)
+
+
+def way_to(step: Step, draft: Draft, row: AuthorizationRequest) -> str:
+    """The page of the sign-in where a step is done, and from where the request goes on."""
+    onward = continue_url(row)
+    if step.due is Due.LOGIN:
+        hint = draft.request.wishes.login_hint
+        return f"{reverse('passwordless_auth:login')}?{_query(next=onward, identifier=hint)}"
+    level = step.level if step.due is Due.LEVEL else ""
+    since = str(int(row.created_at.timestamp()))
+    return f"{reverse('passwordless_auth:step_up')}?{_query(level=level, since=since, next=onward)}"
+
+
+def continue_url(row: AuthorizationRequest) -> str:
+    return continue_path(row.public_id)
+
+
+def continue_path(public_id: str) -> str:
+    return reverse("passwordless_auth_oidc:continue", args=[public_id])
+
+
+def find_errand(next_url: str, requester: Requester) -> errands.Errand | None:
+    """For ``errands.register``: whose request goes on at ``next_url``."""
+    prefix = continue_path("-")[:-1]
+    path = urlsplit(next_url).path
+    if not path.startswith(prefix):
+        return None
+    try:
+        row = authorize.kept(path.removeprefix(prefix), requester=requester)
+    except Expired:
+        return None
+    client = ClientSettings.of(row.application)
+    taken = {{"sms": "phone"}.get(name, name) for name in client.connections} or {"email", "phone", "passkey"}
+    return errands.Errand(
+        client_id=row.application.client_id,
+        name=row.application.name or row.application.client_id,
+        form_action=source_of(row.params.get("redirect_uri") or row.application.redirect_uris.split()[0]),
+        rules=clients.rules_for(client),
+        takes=frozenset(taken),
+        accent_color=client.accent_color,
+        policy_uri=client.policy_uri,
+        tos_uri=client.tos_uri,
+    )
+
+
+def handle_of(user: Any) -> str:
+    return Profile.objects.of(user).handle
+
+
+def with_params(uri: str, params: Iterable[tuple[str, str]], *, fragment: bool) -> str:
+    """A redirect URI and the parameters of an answer. Its own query stays as it is, character by character."""
+    query = urlencode(list(params))
+    if fragment:
+        return f"{uri}#{query}"
+    return f"{uri}{'&' if '?' in uri else '?'}{query}"
+
+
+class ClientRedirect(HttpResponseRedirect):
+    """303 to a Client (RFC 9700 §4.12). Django knows three schemes; native apps have theirs, and this one is
+    registered."""
+
+    status_code = 303
+
+    def __init__(self, uri: str) -> None:
+        self.allowed_schemes = [urlsplit(uri).scheme]
+        super().__init__(uri)
+
+
+def source_of(uri: str) -> str:
+    """What a Content-Security-Policy calls the place of a URI: its origin; for an app's own scheme, that."""
+    parts = urlsplit(uri)
+    return f"{parts.scheme}://{parts.netloc}" if parts.scheme in {"http", "https"} else f"{parts.scheme}:"
+
+
+def _policy(old: str, new: str) -> str:
+    return security_headers()["Content-Security-Policy"].replace(old, new)
+
+
+def _query(**values: str) -> str:
+    return urlencode({name: value for name, value in values.items() if value})
