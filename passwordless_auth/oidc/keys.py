@@ -80,11 +80,11 @@ class _Stored:
 def signing_key(alg: str) -> Key:
     """The key that signs now, made if there is none of this algorithm.
 
-    Raises ImproperlyConfigured if the keys are in the settings, and none is of this algorithm; UnknownKey if the
-    private key can't be decrypted, since its key was dropped from ``SECRET_KEYS``.
+    Raises ValueError for another algorithm than ours; ImproperlyConfigured if the keys are in the settings, and none is
+    of this algorithm; UnknownKey if the private key can't be decrypted, since its key was dropped from ``SECRET_KEYS``.
     """
     if alg not in ALGORITHMS:
-        raise ValueError(alg)
+        raise ValueError(f"no algorithm of ours: {alg!r}")
     given = from_settings()
     if given:
         for key in given:
@@ -142,7 +142,7 @@ def rotate(*, now: datetime | None = None, compromised: bool = False) -> list[Ke
         for alg in sorted(algs):
             retired = rows.retire(alg, published_until=signs_from + timedelta(seconds=needed) + MARGIN)
             made.append(_make(alg, signs_from=signs_from if retired else now))
-    _ring.forget()
+    _ring.read_again()
     return [key for key in made if key]
 
 
@@ -209,6 +209,10 @@ class _Ring:
         self.forget()
 
     def forget(self) -> None:
+        self._parsed: dict[str, Key] = {}
+        self.read_again()
+
+    def read_again(self) -> None:
         self._stored: tuple[_Stored, ...] = ()
         self._read_at = self._looked_at = _NEVER
 
@@ -241,21 +245,26 @@ class _Ring:
     def find(self, kid: str) -> Key | None:
         now = timezone.now()
         found = _named(kid, self._known(now), now)
-        if found is None and not 0 <= (now - self._looked_at).total_seconds() < LOOK_AGAIN:
-            self._looked_at = now
+        if found is None and (kid in self.uncommitted or self._may_look(now)):
             found = _named(kid, self._read(now), now)
         return found
+
+    def _may_look(self, now: datetime) -> bool:
+        if 0 <= (now - self._looked_at).total_seconds() < LOOK_AGAIN:
+            return False
+        self._looked_at = now
+        return True
 
     def _known(self, now: datetime) -> tuple[_Stored, ...]:
         # A clock that was set back must not keep us from looking.
         return self._stored if 0 <= (now - self._read_at).total_seconds() < READ_AGAIN else self._read(now)
 
     def _read(self, now: datetime) -> tuple[_Stored, ...]:
-        parsed = {stored.key.kid: stored.key for stored in self._stored if stored.key.signs}
         found = tuple(
-            _Stored(parsed.get(row.kid) or _of_row(row), row.signs_from, row.published_until)
+            _Stored(self._parsed.get(row.kid) or _of_row(row), row.signs_from, row.published_until)
             for row in SigningKey.objects.using(_database()).published(now)
         )
+        self._parsed = {stored.key.kid: stored.key for stored in found if stored.key.signs}
         # SECURITY: what a transaction has made is for that transaction alone until it is committed. Were it rolled
         # back, this process would sign with a key that is published nowhere.
         self._stored = tuple(stored for stored in found if stored.key.kid not in self.uncommitted)
@@ -326,4 +335,4 @@ def _make(alg: str, *, signs_from: datetime) -> Key | None:
 
 def _committed(kid: str) -> None:
     _ring.uncommitted.discard(kid)
-    _ring.forget()
+    _ring.read_again()
