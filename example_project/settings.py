@@ -124,6 +124,7 @@ for name, kind in {
     "LIMIT_TOTP_FAILURES_PER_ACCOUNT": str,
     "LIMIT_STORE": str,
     "TRUSTED_PROXY_COUNT": int,
+    "OUTBOUND_NETWORKS": list,
     "SESSION_IDLE": int,
     "SESSION_LIFETIME": int,
     "STEP_UP_LIFETIME": int,

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -273,6 +274,16 @@ def check_sms(**_kwargs: Any) -> Iterator[Message]:
             f"PASSWORDLESS_AUTH_SMS_COUNTRIES names what is no country: {', '.join(unknown)}.",
             "List the two capital letters of each country (ISO 3166-1 alpha-2), such as ['DE', 'AT'].",
         )
+
+
+def check_outbound_networks(**_kwargs: Any) -> Iterator[Message]:
+    hint = "List networks, such as ['10.20.0.0/16']; an address of one machine is a network, too."
+    try:
+        for name in settings.OUTBOUND_NETWORKS:
+            if ip_network(name).prefixlen == 0:
+                raise ValueError(f"{name} is every address there is.")
+    except ValueError as error:
+        yield _error(31, f"PASSWORDLESS_AUTH_OUTBOUND_NETWORKS: {error}", hint)
 
 
 def check_limits(**_kwargs: Any) -> Iterator[Message]:
@@ -649,6 +660,7 @@ _CHECKS: Final[Iterable[Callable[..., Iterator[Message]]]] = (
     check_policy_and_channels,
     check_sms,
     check_limits,
+    check_outbound_networks,
     check_sessions,
     check_wiring,
     check_sender,

@@ -363,6 +363,13 @@ class Settings:
         """How many proxies in front of this site append to ``X-Forwarded-For``. 0: the header is ignored."""
         return int(self._get("TRUSTED_PROXY_COUNT", 0))
 
+    @property
+    def OUTBOUND_NETWORKS(self) -> Sequence[str]:
+        """Networks that this server may call besides the public internet, such as ``["10.20.0.0/16"]``: where Clients
+        in an intranet are told that a session has ended. This machine's own (``127.0.0.0/8``) is one of them only if
+        it is named, or while ``DEBUG`` is on."""
+        return [str(network) for network in self._get("OUTBOUND_NETWORKS", [])]
+
     # -- sessions
 
     @property

@@ -139,6 +139,13 @@ WRONG = {
         {"SMS_COUNTRIES": "DE", "CHANNELS": SMS},
         {"SMS_COUNTRIES": ["Germany"], "CHANNELS": SMS},
     ],
+    "E031": [
+        {"OUTBOUND_NETWORKS": ["10.20.0.0/33"]},
+        {"OUTBOUND_NETWORKS": ["10.20.0.1/16"]},
+        {"OUTBOUND_NETWORKS": ["rp.example"]},
+        {"OUTBOUND_NETWORKS": "10.20.0.0/16"},
+        {"OUTBOUND_NETWORKS": ["::/0"]},
+    ],
     "E011": [
         {"LIMIT_SENDS_PER_ADDRESS": "often"},
         {"LIMIT_SENDS_PER_KNOWN_BROWSER": "0/h"},

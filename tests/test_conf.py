@@ -88,6 +88,7 @@ def test_the_defaults_are_those_of_the_security_rules():
         "LIMIT_TOTP_FAILURES_PER_ACCOUNT": "5/15m,20/d",
         "LIMIT_STORE": "database",
         "TRUSTED_PROXY_COUNT": 0,
+        "OUTBOUND_NETWORKS": [],
         "SESSION_IDLE": 43200,
         "SESSION_LIFETIME": 2592000,
         "STEP_UP_LIFETIME": 600,
