@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from django.apps import AppConfig
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
@@ -12,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def _find_errand(next_url: str, requester: Requester) -> Errand | None:
-    from .views.authorize import find_errand
-
-    return find_errand(next_url, requester)
+    """By its path: the views are loaded with the URLconf, and only where that is included."""
+    found: Errand | None = import_string("passwordless_auth.oidc.views.authorize.find_errand")(next_url, requester)
+    return found
 
 
 class OidcConfig(AppConfig):
@@ -34,5 +35,4 @@ class OidcConfig(AppConfig):
             issuer = ""
         _dot.set_safe_defaults(issuer=issuer)
         checks.register_all()
-        # By its path: the views are loaded with the URLconf, and only where that is included.
         errands.register(_find_errand)
