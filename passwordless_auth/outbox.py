@@ -32,7 +32,7 @@ from . import channels, derivation
 from .conf import settings
 from .messages import compose
 from .models import Delivery
-from .models.delivery import LEASE, delivery_with_challenge
+from .models.delivery import LEASE, delivery_with_challenge, hand_over
 from .models.event import announce
 
 logger = logging.getLogger("passwordless_auth")
@@ -95,7 +95,7 @@ def deliver(pk: int, *, lease: datetime) -> bool:
     except Exception as error:  # noqa: BLE001 (whatever it was, the message must not be lost)
         _postpone(delivery, error)
         return False
-    Delivery.objects.hand_over(
+    hand_over(
         delivery,
         now=timezone.now(),
         provider=receipt.provider or delivery.channel,

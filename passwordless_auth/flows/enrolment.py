@@ -30,6 +30,7 @@ from ..exceptions import (
 )
 from ..methods import passkey as webauthn
 from ..models import Challenge, Level, Passkey, Profile, SignIn, Totp
+from ..models.challenge import use_up
 from ..models.event import announce, record
 from ..requester import Operator, Requester, describe
 from . import accounts, notices, passkey, ways_in
@@ -241,8 +242,8 @@ def add(
 ) -> Passkey | PasswordlessError:
     """Use the ceremony's challenge up, verify, keep, tell; inside the transaction of whoever was found allowed to. A
     refusal is returned, so that the challenge stays used up."""
-    of_user = Challenge.objects.filter(user=user)
-    if not of_user.use_up(public_id, purpose=Challenge.Purpose.REGISTER, requester=requester, now=now):
+    purpose = Challenge.Purpose.REGISTER
+    if not use_up(public_id, purpose=purpose, requester=requester, now=now, whose="theirs", user=user.pk):
         return Expired()
     try:
         registered = webauthn.verify_registration(answer, challenge=answer.challenge, conditional=conditional)

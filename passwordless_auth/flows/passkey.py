@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from .. import derivation, throttling
@@ -26,8 +25,9 @@ from ..exceptions import (
 from ..identifiers import Identifier
 from ..methods import passkey as webauthn
 from ..models import Challenge, Level, Passkey, SignIn
+from ..models.challenge import use_up
 from ..models.event import announce, record
-from ..models.passkey import digest_of, passkey_with
+from ..models.passkey import digest_of, note_use, passkey_with
 from ..requester import Requester
 from . import completion, notices
 from .completion import Outcome
@@ -155,9 +155,8 @@ def finish(
     public_id = named_challenge(answer, purpose=purpose, requester=requester)
     passkey = passkey_with(credential_digest=digest_of(answer.credential_id))
     with transaction.atomic(durable=True):
-        if not Challenge.objects.filter(_answerable_by(passkey, sign_in, answer)).use_up(
-            public_id, purpose=purpose, requester=requester, now=now
-        ):
+        whose = _answerable_by(passkey, sign_in, answer)
+        if not use_up(public_id, purpose=purpose, requester=requester, now=now, **whose):
             done: Outcome | PasswordlessError = _unanswered(public_id, requester=requester, now=now)
         else:
             done = _weigh(passkey, answer, sign_in, requester, establish, next_url, client_id, minimum, now)
@@ -179,15 +178,15 @@ def named_challenge(answer: webauthn.Answer, *, purpose: str, requester: Request
     return public_id
 
 
-def _answerable_by(passkey: Passkey | None, sign_in: SignIn | None, answer: webauthn.Answer) -> Q:
+def _answerable_by(passkey: Passkey | None, sign_in: SignIn | None, answer: webauthn.Answer) -> dict[str, Any]:
     """``allowCredentials`` honoured: a challenge for a person is answered by a passkey of that person alone, and one
     for anybody only by an answer that says whose it is (§7.2 steps 5 and 6)."""
     if passkey is None:
-        return Q(user=None)
-    of_owner = Q(user=passkey.user)
+        return {"whose": "nobody's"}
+    user = passkey.user.pk
     if sign_in is not None:
-        return Q(sign_in=sign_in) & of_owner
-    return of_owner | Q(user=None, canonical="") if answer.user_handle else of_owner
+        return {"whose": "of their session", "user": user, "sign_in": sign_in.pk}
+    return {"whose": "theirs or open to all" if answer.user_handle else "theirs", "user": user}
 
 
 def _unanswered(public_id: str, *, requester: Requester, now: datetime) -> PasswordlessError:
@@ -200,7 +199,7 @@ def _unanswered(public_id: str, *, requester: Requester, now: datetime) -> Passw
         return Spent()
     if challenge.state != Challenge.State.OPEN:
         return Superseded()
-    Challenge.objects.use_up(public_id, purpose=challenge.purpose, requester=requester, now=now)
+    use_up(public_id, purpose=challenge.purpose, requester=requester, now=now)
     return UnknownCredential()  # it was asked for somebody else's, or for a decoy
 
 
@@ -233,7 +232,7 @@ def _weigh(
         )
     except Superseded as ended:
         return ended
-    noted = Passkey.objects.used(
+    noted = note_use(
         passkey,
         sign_count=asserted.sign_count,
         backup_eligible=asserted.backup_eligible,

@@ -55,7 +55,7 @@ def opened(token: str, *, now: datetime | None = None) -> Challenge:
     public_id = derivation.public_id_of(token)
     if public_id is None:
         raise InvalidLink
-    reports = Challenge.objects.whole().filter(purpose=Challenge.Purpose.REPORT)
+    reports = Challenge.objects.whole().select_related("user").filter(purpose=Challenge.Purpose.REPORT)
     challenge = reports.filter(public_id=public_id).first()
     if challenge is None:
         raise ReportExpired  # purged

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, cast
@@ -90,9 +91,8 @@ class ChallengeQuerySet(PublicIdQuerySet["Challenge"]):
         )
 
     def whole(self) -> ChallengeQuerySet:
-        """With all that finishing a sign-in reads: one statement. SECURITY: ``user`` is in it, or telling the log of a
-        wrong code would cost a query for addresses that have an account, and none for others."""
-        rows = self.select_related("identity__user__passwordless_profile", "user")
+        """With all that finishing a sign-in reads: one statement."""
+        rows = self.select_related("identity__user__passwordless_profile")
         return rows.annotate(found_others=others_to_tell("identity__user", but="canonical"))
 
     def of_messages(self) -> ChallengeQuerySet:
@@ -107,9 +107,11 @@ class ChallengeQuerySet(PublicIdQuerySet["Challenge"]):
 
     def of_browser(self, requester: Requester) -> ChallengeQuerySet:
         """The messages that this browser asked for, newest first; nothing for a browser without a key."""
-        if not requester.browser_digest:
-            return self.none()
-        return self.of_messages().filter(browser_digest=requester.browser_digest).order_by("-pk")
+        return self.asked_in(requester.browser_digest) if requester.browser_digest else self.none()
+
+    def asked_in(self, browser_digest: Any) -> ChallengeQuerySet:
+        """The messages that the browser of this digest asked for, newest first."""
+        return self.of_messages().filter(browser_digest=browser_digest).order_by("-pk")
 
     def enrolling(self, challenge: Challenge, *, now: datetime) -> ChallengeQuerySet:
         """This request for another device, while it runs, and while the session that made it does."""
@@ -135,20 +137,6 @@ class ChallengeQuerySet(PublicIdQuerySet["Challenge"]):
         becomes of it. False when it is not approved, not this browser's, or over."""
         approved = self.enrolling(challenge, now=now).filter(browser_digest=requester.browser_digest or "-")
         return approved.exclude(approved_at=None).update(tries=F("tries")) == 1
-
-    def use_up(self, public_id: str, *, purpose: str, requester: Requester, now: datetime) -> bool:
-        """Spend a WebAuthn challenge by what its answer says, without reading it first (WebAuthn Level 3 §13.4.3).
-        True for exactly one of any number of parallel calls."""
-        return (
-            self.filter(
-                public_id=public_id,
-                purpose=purpose,
-                browser_digest=requester.browser_digest,
-                state=Challenge.State.OPEN,
-                expires_at__gt=now,
-            ).update(state=Challenge.State.SPENT, ended_at=now, spent_by="passkey")
-            == 1
-        )
 
 
 class Challenge(models.Model):
@@ -270,10 +258,36 @@ class Challenge(models.Model):
         return derivation.link_token_for(**self._ingredients(), public_id=self.public_id)
 
 
-#: The challenge of a message by its public id, with all that finishing a sign-in reads; ``None`` without one.
-message_named = CompiledSelect(
+#: The challenge of a message by its public id, and nothing with it: for a page that only shows it.
+message_to_show = CompiledSelect(
+    lambda public_id: Challenge.objects.of_messages().filter(public_id=public_id), public_id=str
+)
+_message_named = CompiledSelect(
     lambda public_id: Challenge.objects.whole().of_messages().filter(public_id=public_id), public_id=str
 )
+_newest_message = CompiledSelect(
+    lambda browser_digest: Challenge.objects.whole().asked_in(browser_digest)[:1], browser_digest=str
+)
+
+
+def message_named(public_id: str) -> Challenge | None:
+    """The challenge of a message by its public id, with all that finishing a sign-in reads; ``None`` without one."""
+    return _with_user(_message_named(public_id=public_id))
+
+
+def newest_message(requester: Requester) -> Challenge | None:
+    """The same for the newest message that this browser asked for."""
+    return _with_user(_newest_message(browser_digest=requester.browser_digest)) if requester.browser_digest else None
+
+
+def _with_user(challenge: Challenge | None) -> Challenge | None:
+    """SECURITY: the user of the address was read with it. Asked for once more, telling the log of a wrong code would
+    cost a query for addresses that have an account, and none for others."""
+    identity = challenge.identity if challenge else None
+    if challenge and identity and identity.user_id == challenge.user_id:
+        challenge.user = identity.user
+    return challenge
+
 
 _SPEND: Final = {
     method: CompiledUpdate(
@@ -294,6 +308,42 @@ _SPEND: Final = {
 def spend(challenge: Challenge, *, method: str, now: datetime) -> bool:
     """Use a challenge up. True for exactly one of any number of parallel calls."""
     return _SPEND[method](pk=challenge.pk, now=now) == 1
+
+
+def _using_up(whose: Callable[..., Q], **forms: Any) -> CompiledUpdate[Challenge]:
+    def answerable(*, public_id: Any, purpose: Any, browser_digest: Any, now: Any, **values: Any) -> ChallengeQuerySet:
+        rows = Challenge.objects.alive_at(now).filter(whose(**values))
+        return rows.filter(public_id=public_id, purpose=purpose, browser_digest=browser_digest)
+
+    return CompiledUpdate(
+        answerable,
+        lambda now, **_: {"state": Challenge.State.SPENT, "ended_at": now, "spent_by": "passkey"},
+        public_id=str,
+        purpose=str,
+        browser_digest=str,
+        now=datetime,
+        **forms,
+    )
+
+
+_USER: Final = Challenge._meta.get_field("user")
+#: Whose question it was that a passkey answers, with the values that tell.
+_USE_UP: Final = {
+    "anybody's": _using_up(Q),
+    "nobody's": _using_up(lambda: Q(user=None)),
+    "theirs": _using_up(lambda user: Q(user=user), user=_USER),
+    "theirs or open to all": _using_up(lambda user: Q(user=user) | Q(user=None, canonical=""), user=_USER),
+    "of their session": _using_up(lambda user, sign_in: Q(user=user, sign_in=sign_in), user=_USER, sign_in=int),
+}
+
+
+def use_up(
+    public_id: str, *, purpose: str, requester: Requester, now: datetime, whose: str = "anybody's", **values: Any
+) -> bool:
+    """Spend a WebAuthn challenge by what its answer says, without reading it first (WebAuthn Level 3 §13.4.3).
+    True for exactly one of any number of parallel calls. ``whose``: of whom it must have been asked."""
+    asked = {"public_id": public_id, "purpose": purpose, "browser_digest": requester.browser_digest}
+    return _USE_UP[whose](**asked, **values, now=now) == 1
 
 
 def _superseded(now: datetime) -> dict[str, Any]:

@@ -1,67 +1,73 @@
 """The statements of every sign-in: Django writes their SQL once in a process, and not at each of them.
 
-For wide rows with joins, writing the SQL costs several times what reading the answer does. The querysets and models
-stay what they are; only their text is kept.
+Writing the SQL, and working out how a row becomes models, costs several times what asking and reading does. The
+querysets and models stay what they are; only what Django makes of them is kept.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, Generic, TypeVar
 
-from django.conf import settings
 from django.db import connections, models, router, transaction
 from django.db.models.sql import InsertQuery, UpdateQuery
 
 Row = TypeVar("Row", bound=models.Model)
-Value = str | int | datetime
 
-
-def _mark_of_time(number: int) -> datetime:
-    return datetime(9999, 1, 1, microsecond=number + 1, tzinfo=UTC if settings.USE_TZ else None)
-
-
-#: What stands for a value while the SQL is written, by the type of the value: fields look at what they are given.
-_MARKS: Final[dict[type, Callable[[int], Any]]] = {
-    str: lambda number: f"\0{number}\0",
-    int: lambda number: -1_000_000_000 - number,
-    datetime: _mark_of_time,
+#: Types of values that need no field of a model to say how the database takes them.
+_FORMS: Final[dict[Any, models.Field[Any, Any]]] = {
+    str: models.CharField(),
+    int: models.IntegerField(),
+    bool: models.BooleanField(),
+    datetime: models.DateTimeField(),
 }
 
 
-def _adapted(value: Any, connection: Any) -> Any:
-    """A value as the fields of this database hand it over."""
-    return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
+class _Given(models.Expression):
+    """Stands for a value while the SQL is written."""
+
+    def __init__(self, name: str, form: Any) -> None:
+        super().__init__()
+        self.name = name
+        #: What text, numbers and moments are they are already; other fields may have to make something of them first.
+        self.is_prepared = form in _FORMS
+        self.form: models.Field[Any, Any] = _FORMS.get(form, form)
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:  # type: ignore[override]
+        return "%s", [self]
 
 
 class _Text:
     """A statement, with the places where values go."""
 
-    def __init__(self, sql: str, parameters: Sequence[Any], marks: Mapping[str, Any], alias: str) -> None:
-        self.sql = sql
-        names = {_adapted(mark, connections[alias]): name for name, mark in marks.items()}
-        #: For each parameter its value, or the name of it.
-        self._parameters = [(names.get(parameter), parameter) for parameter in parameters]
-        missing = marks.keys() - {name for name, _parameter in self._parameters}
+    def __init__(self, sql: str, parameters: Iterable[Any], *, names: Iterable[str]) -> None:
+        self._sql = sql
+        self._parameters = tuple(parameters)
+        missing = set(names) - {each.name for each in self._parameters if isinstance(each, _Given)}
         if missing:
-            raise ValueError(f"The SQL does not compare {', '.join(sorted(missing))} as it is: {sql}")
+            raise ValueError(f"The SQL has no place for {', '.join(sorted(missing))}: {sql}")
 
-    def with_values(self, values: Mapping[str, Value], connection: Any) -> tuple[str, tuple[Any, ...]]:
-        given = {name: _adapted(value, connection) for name, value in values.items()}
-        return self.sql, tuple(given[name] if name else constant for name, constant in self._parameters)
+    def with_values(self, values: Mapping[str, Any], connection: Any) -> tuple[str, tuple[Any, ...]]:
+        """What a cursor executes."""
+        return self._sql, tuple(
+            each.form.get_db_prep_value(values[each.name], connection, each.is_prepared)
+            if isinstance(each, _Given)
+            else each
+            for each in self._parameters
+        )
 
 
 class _Compiled(Generic[Row]):
-    def __init__(self, build: Callable[..., models.QuerySet[Row]], **types: type[Value]) -> None:
+    def __init__(self, build: Callable[..., models.QuerySet[Row]], **forms: Any) -> None:
         self._build = build
-        self._marks = {name: _MARKS[kind](number) for number, (name, kind) in enumerate(types.items())}
+        self._given = {name: _Given(name, form) for name, form in forms.items()}
 
     @cached_property
     def _queryset(self) -> models.QuerySet[Row]:
-        return self._build(**self._marks)
+        return self._build(**self._given)
 
 
 class CompiledSelect(_Compiled[Row]):
@@ -70,59 +76,85 @@ class CompiledSelect(_Compiled[Row]):
         person_named = CompiledSelect(lambda name: Person.objects.select_related("home").filter(name=name), name=str)
         person_named(name="Ada")  # a Person, or None
 
-    The values are text, whole numbers or moments that the database compares as they are. They can't decide what the SQL
-    is: ``build`` is called once, with what stands for them.
+    For each value is said what it is: ``str``, ``int``, ``bool``, ``datetime``, or the field of a model that holds such
+    values (a key of the host's users may be anything). The values can't decide what the SQL is: ``build`` is called
+    once, with what stands for them.
     """
 
-    def __init__(self, build: Callable[..., models.QuerySet[Row]], **types: type[Value]) -> None:
-        super().__init__(build, **types)
-        self._written: dict[str, _WrittenQuery] = {}
+    def __init__(self, build: Callable[..., models.QuerySet[Row]], **forms: Any) -> None:
+        super().__init__(build, **forms)
+        self._written: dict[str, _WrittenSelect] = {}
 
-    def __call__(self, **values: Value) -> Row | None:
+    def __call__(self, **values: Any) -> Row | None:
         alias = self._queryset.db
         if alias not in self._written:
-            self._written[alias] = _WrittenQuery(self._queryset.query, alias, self._marks)
-        query: Any = self._written[alias].with_values(values)
-        found: list[Row] = list(models.QuerySet(self._queryset.model, query=query, using=alias))
-        return found[0] if found else None
+            self._written[alias] = _WrittenSelect(self._queryset.query, alias, self._given)
+        row: Row | None = self._written[alias].first(values)
+        return row
 
 
-class _WrittenQuery:
-    """What a QuerySet asks of its ``query``: a compiler. This one has written its SQL already."""
+class _WrittenSelect:
+    """The SQL of a query for one database, and how a row of its answer becomes models."""
 
-    values_select = ()
-
-    def __init__(self, query: Any, alias: str, marks: dict[str, Any]) -> None:
-        self._compiler = query.get_compiler(using=alias)
-        sql, parameters = self._compiler.as_sql()
-        self._text = _Text(sql, parameters, marks, alias)
-        columns = [column for column, _sql, _alias in self._compiler.select]
+    def __init__(self, query: Any, alias: str, names: Iterable[str]) -> None:
+        compiler = query.get_compiler(using=alias)
+        self._alias = alias
+        self._text = _Text(*compiler.as_sql(), names=names)
+        columns = [column for column, _sql, _alias in compiler.select]
         #: The few columns of which Django has to convert anything.
-        self._converted = {number: columns[number] for number in self._compiler.get_converters(columns)}
-        self._compiler.connection = None  # of this thread; each call takes its own
-        self._values: dict[str, Any] = {}
+        self._converted = {number: columns[number] for number in compiler.get_converters(columns)}
+        self._models = _Models(compiler.klass_info, columns)
+        self._annotations = compiler.annotation_col_map or {}
 
-    def with_values(self, values: dict[str, Any]) -> _WrittenQuery:
-        query = copy.copy(self)
-        query._values = values
-        return query
+    def first(self, values: Mapping[str, Any]) -> Any:
+        connection = connections[self._alias]
+        with connection.cursor() as cursor:
+            cursor.execute(*self._text.with_values(values, connection))
+            found = cursor.fetchone()
+        if found is None:
+            return None
+        row = list(found)
+        for number, column in self._converted.items():
+            for convert in connection.ops.get_db_converters(column) + column.get_db_converters(connection):
+                row[number] = convert(row[number], column, connection)
+        made = self._models.made_of(row, self._alias)
+        for name, number in self._annotations.items():
+            setattr(made, name, row[number])
+        return made
 
-    def get_compiler(self, using: str) -> Any:
-        compiler = copy.copy(self._compiler)
-        connection = compiler.connection = connections[using]
-        compiler.as_sql = lambda *_args, **_kwargs: self._text.with_values(self._values, connection)
-        compiler.get_converters = lambda _columns: {
-            number: (connection.ops.get_db_converters(column) + column.get_db_converters(connection), column)
-            for number, column in self._converted.items()
-        }
-        return compiler
+
+class _Models:
+    """A model and those that were selected with it: which columns are whose."""
+
+    def __init__(self, info: Mapping[str, Any], columns: Sequence[Any]) -> None:
+        numbers = info["select_fields"]
+        self._model = info["model"]
+        self._columns = slice(numbers[0], numbers[-1] + 1)
+        self._names = [column.target.attname for column in columns[self._columns]]
+        self._key = numbers[0] + self._names.index(self._model._meta.pk_fields[0].attname)
+        self._related = [
+            (_Models(related, columns), related["local_setter"], related["remote_setter"])
+            for related in info.get("related_klass_infos", ())
+        ]
+
+    def made_of(self, row: Sequence[Any], alias: str) -> Any:
+        """The model; ``None`` where an outer join found none."""
+        if row[self._key] is None:
+            return None
+        made = self._model.from_db(alias, self._names, row[self._columns])
+        for related, set_here, set_there in self._related:
+            other = related.made_of(row, alias)
+            set_here(made, other)
+            if other is not None:
+                set_there(other, made)
+        return made
 
 
 class CompiledUpdate(_Compiled[Row]):
     """A conditional UPDATE, as a function of its values, that returns how many rows it changed::
 
         move = CompiledUpdate(
-            lambda name, street: Person.objects.filter(name=name), lambda name, street: {"street": street},
+            lambda name, **_: Person.objects.filter(name=name), lambda street, **_: {"street": street},
             name=str, street=str,
         )
         move(name="Ada", street="St James's Square")
@@ -134,13 +166,13 @@ class CompiledUpdate(_Compiled[Row]):
         self,
         build: Callable[..., models.QuerySet[Row]],
         change: Callable[..., dict[str, Any]],
-        **types: type[Value],
+        **forms: Any,
     ) -> None:
-        super().__init__(build, **types)
+        super().__init__(build, **forms)
         self._change = change
         self._written: dict[str, _Text] = {}
 
-    def __call__(self, **values: Value) -> int:
+    def __call__(self, **values: Any) -> int:
         alias = router.db_for_write(self._queryset.model)
         if alias not in self._written:
             self._written[alias] = self._write(alias)
@@ -152,9 +184,8 @@ class CompiledUpdate(_Compiled[Row]):
 
     def _write(self, alias: str) -> _Text:
         query: Any = self._queryset.query.chain(UpdateQuery)
-        query.add_update_values(self._change(**self._marks))
-        sql, parameters = query.get_compiler(using=alias).as_sql()
-        return _Text(sql, parameters, self._marks, alias)
+        query.add_update_values(self._change(**self._given))
+        return _Text(*query.get_compiler(using=alias).as_sql(), names=self._given)
 
 
 _INSERTS: Final[dict[tuple[type[models.Model], str, int, int], tuple[Any, str, tuple[Any, ...]]]] = {}

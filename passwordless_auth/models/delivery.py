@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import derivation
 from ..identifiers import Identifier, mask
-from .compiled import CompiledSelect, insert_written_once
+from .compiled import CompiledSelect, CompiledUpdate, insert_written_once
 
 #: How long whoever holds a row may take to hand it over before others may take it. Longer than every time-out of a
 #: channel, so that a slow provider is not a second message.
@@ -41,31 +41,6 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Take one due row. Returns when the lease ends, to exactly one of any number of workers."""
         lease = now + LEASE
         return lease if self.due(now=now).filter(pk=pk).order_by().update(available_at=lease) == 1 else None
-
-    def hand_over(
-        self,
-        delivery: Delivery,
-        *,
-        now: datetime,
-        provider: str,
-        provider_id: str,
-        cost: Decimal | None = None,
-        currency: str = "",
-    ) -> None:
-        """The channel has taken the message. A row that was cancelled meanwhile still says that it went out; one whose
-        provider has told more already keeps that."""
-        ours = Delivery.OURS
-        self.filter(pk=delivery.pk).update(
-            state=Case(When(state__in=ours, then=Value(Delivery.State.HANDED_OVER)), default=F("state")),
-            error=Case(When(state__in=ours, then=Value("")), default=F("error")),
-            attempts=F("attempts") + 1,
-            # News that were quicker than this note: it was handed over before them.
-            handed_over_at=Coalesce("handed_over_at", Value(now)),
-            provider=provider[:64],
-            provider_id=provider_id[:255],
-            cost=cost,
-            currency=currency[:3],
-        )
 
     def postpone(self, delivery: Delivery, *, until: datetime, error: str, now: datetime) -> None:
         """Whoever holds the row writes its history: a report from elsewhere ends ``queued``, and so comes before this
@@ -241,3 +216,45 @@ class Delivery(models.Model):
 
 #: A message by its key, with the challenge that it is about; ``None`` without one.
 delivery_with_challenge = CompiledSelect(lambda pk: Delivery.objects.select_related("challenge").filter(pk=pk), pk=int)
+
+_HAND_OVER: Final = CompiledUpdate(
+    lambda pk, **_: Delivery.objects.filter(pk=pk),
+    lambda now, provider, provider_id, cost, currency, **_: {
+        "state": Case(When(state__in=Delivery.OURS, then=Value(Delivery.State.HANDED_OVER)), default=F("state")),
+        "error": Case(When(state__in=Delivery.OURS, then=Value("")), default=F("error")),
+        "attempts": F("attempts") + 1,
+        # News that were quicker than this note: it was handed over before them.
+        "handed_over_at": Coalesce("handed_over_at", now),
+        "provider": provider,
+        "provider_id": provider_id,
+        "cost": cost,
+        "currency": currency,
+    },
+    pk=int,
+    now=datetime,
+    provider=str,
+    provider_id=str,
+    cost=Delivery._meta.get_field("cost"),
+    currency=str,
+)
+
+
+def hand_over(
+    delivery: Delivery,
+    *,
+    now: datetime,
+    provider: str,
+    provider_id: str,
+    cost: Decimal | None = None,
+    currency: str = "",
+) -> None:
+    """The channel has taken the message. A row that was cancelled meanwhile still says that it went out; one whose
+    provider has told more already keeps that."""
+    _HAND_OVER(
+        pk=delivery.pk,
+        now=now,
+        provider=provider[:64],
+        provider_id=provider_id[:255],
+        cost=cost,
+        currency=currency[:3],
+    )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import models
@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django_otp.models import Device, DeviceManager
 
 from .. import derivation
-from .compiled import CompiledSelect
+from .compiled import CompiledSelect, CompiledUpdate
 from .identity import others_to_tell
 from .public_id import PublicIdQuerySet
 
@@ -32,30 +32,6 @@ class PasskeyQuerySet(PublicIdQuerySet["Passkey"]):
     def of(self, user: Any) -> PasskeyQuerySet:
         """A person's passkeys, oldest first, blocked ones among them."""
         return self.filter(user=user).order_by("pk")
-
-    def used(
-        self,
-        passkey: Passkey,
-        *,
-        sign_count: int,
-        backup_eligible: bool,
-        backed_up: bool,
-        user_handle: bytes,
-        browser_digest: str,
-        now: datetime,
-    ) -> bool:
-        """Note one use. False when the counter has moved, or the passkey was blocked, since it was read: then another
-        request was first, and nothing that the signature says may count (WebAuthn §7.2 step 22)."""
-        learned = passkey.user_handle is None and user_handle
-        changed = self.filter(pk=passkey.pk, confirmed=True, sign_count=passkey.sign_count).update(
-            sign_count=sign_count,
-            backup_eligible=backup_eligible,
-            backed_up=backed_up,
-            last_used_at=now,
-            last_browser_digest=browser_digest,
-            **({"user_handle": user_handle} if learned else {}),
-        )
-        return changed == 1
 
     def block(self, *, now: datetime) -> int:
         """Refuse these passkeys from now on. The rows stay, so that they can be told about, and unblocked."""
@@ -149,3 +125,32 @@ passkey_with = CompiledSelect(
     ),
     credential_digest=str,
 )
+
+_USE: Final = CompiledUpdate(
+    lambda pk, read_count, **_: Passkey.objects.usable().filter(pk=pk, sign_count=read_count),
+    lambda sign_count, backup_eligible, backed_up, browser_digest, now, **_: {
+        "sign_count": sign_count,
+        "backup_eligible": backup_eligible,
+        "backed_up": backed_up,
+        "last_used_at": now,
+        "last_browser_digest": browser_digest,
+    },
+    pk=int,
+    read_count=int,
+    sign_count=int,
+    backup_eligible=bool,
+    backed_up=bool,
+    browser_digest=str,
+    now=datetime,
+)
+
+
+def note_use(passkey: Passkey, *, user_handle: bytes, **noted: Any) -> bool:
+    """Note one use: ``sign_count``, ``backup_eligible`` and ``backed_up`` as the signature says them,
+    ``browser_digest``, ``now``. False when the counter has moved, or the passkey was blocked, since it was read: then
+    another request was first, and nothing that the signature says may count (WebAuthn §7.2 step 22)."""
+    if _USE(pk=passkey.pk, read_count=passkey.sign_count, **noted) != 1:
+        return False
+    if passkey.user_handle is None and user_handle:
+        Passkey.objects.filter(pk=passkey.pk).update(user_handle=user_handle)
+    return True

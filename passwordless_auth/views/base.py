@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode, urlsplit
@@ -17,7 +18,6 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.shortcuts import resolve_url
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
@@ -41,7 +41,7 @@ from ..exceptions import (
 from ..flows import accounts, completion
 from ..identifiers import PUBLIC_ID
 from ..models import Challenge, Level, Passkey, SignIn
-from ..models.challenge import message_named
+from ..models.challenge import message_named, newest_message
 from ..requester import BROWSER_COOKIE_AGE, Requester, browser_cookie_name, new_browser_key
 
 #: Bytes of a request's body; every form of ours is far smaller.
@@ -118,11 +118,16 @@ class CsrfCheck(CsrfViewMiddleware):
         raise StalePage
 
 
-@method_decorator(login_not_required, name="dispatch")  # members' pages ask for it themselves
-@method_decorator(transaction.non_atomic_requests, name="dispatch")  # a counted try must survive the request
-@method_decorator(sensitive_post_parameters(), name="dispatch")
-@method_decorator(never_cache, name="dispatch")
-@method_decorator(csrf_exempt, name="dispatch")  # from the host's middleware: see CsrfCheck
+#: What is around every view of ours, from the outside in.
+AROUND: Final = (
+    login_not_required,  # members' pages ask for it themselves
+    transaction.non_atomic_requests,  # a counted try must survive the request
+    sensitive_post_parameters(),
+    never_cache,
+    csrf_exempt,  # from the host's middleware: see CsrfCheck
+)
+
+
 class PageView(View):
     """A page of ours. ``page`` names its template and is the value of ``<body data-page>``."""
 
@@ -136,6 +141,14 @@ class PageView(View):
     requester: Requester
     #: The challenge that this request is about, once it is known to be of this browser.
     subject: Challenge | None = None
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        # Not around ``dispatch``: there Django's decorators would be made anew for every request.
+        view: Callable[..., HttpResponseBase] = super().as_view(**initkwargs)
+        for decorate in reversed(AROUND):
+            view = decorate(view)
+        return view
 
     def get_template_names(self) -> list[str]:
         return [self.template_name or f"passwordless_auth/{self.page}.html"]
@@ -262,11 +275,11 @@ class PageView(View):
         newest of this browser; ``None`` when there is none."""
         named = self.request.POST.get("challenge") or self.request.GET.get("challenge")
         if not named:
-            self.subject = Challenge.objects.whole().of_browser(self.requester).first()
+            self.subject = newest_message(self.requester)
             return self.subject
         if not PUBLIC_ID.fullmatch(named):
             raise Expired
-        challenge = message_named(public_id=named)
+        challenge = message_named(named)
         if challenge is None:
             raise Expired  # purged
         if not challenge.asked_by(self.requester):

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Final
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
@@ -18,7 +17,7 @@ from ..flows import sign_in
 from ..forms import IdentifierForm
 from ..methods import METHODS
 from ..models import Challenge
-from ..models.challenge import message_named
+from ..models.challenge import message_named, message_to_show
 from .base import Action, PageView, see_other
 from .sign_in import after_answer, after_refused_challenge
 
@@ -74,7 +73,7 @@ class LinkView(LinkPageView):
     does not.
     """
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def get(self, request: HttpRequest, token: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if derivation.public_id_of(token) is None:
             raise InvalidLink
@@ -97,7 +96,7 @@ class LinkConfirmView(LinkPageView):
             return self._page_here(challenge)
         return self._page_elsewhere(challenge, self.form_class())
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         challenge, token = self._opened()
         if request.POST.get("challenge") != challenge.public_id:
@@ -117,12 +116,14 @@ class LinkConfirmView(LinkPageView):
         onward = after_answer(self, challenge, token, method="magic_link", elsewhere=not here)
         return self.without_token(self.keep_browser(see_other(onward)))
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def _opened(self) -> tuple[Challenge, str]:
         """The challenge whose link this browser opened, and the token. Raises why it can't be used."""
         token = self.token()
         public_id = derivation.public_id_of(token)
-        challenge = message_named(public_id=public_id) if public_id else None
+        # A page shows the message; a POST makes a sign-in of it.
+        read = message_named if self.request.method == "POST" else message_to_show
+        challenge = read(public_id=public_id) if public_id else None
         if challenge is None:
             raise Expired if public_id else NoLink
         if challenge.asked_by(self.requester):

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from passwordless_auth.flows import receipts
 from passwordless_auth.models import Delivery
-from passwordless_auth.models.delivery import HISTORY
+from passwordless_auth.models.delivery import HISTORY, hand_over
 
 pytestmark = pytest.mark.django_db
 
@@ -133,7 +133,7 @@ def test_news_that_are_quicker_than_our_own_note_find_the_row_by_our_key():
     assert (row.state, row.provider, row.provider_id) == ("delivered", "Postmark", "m-1")
     # And the worker that comes to write it down changes nothing of that, and sends nothing a second time.
     stale = Delivery.objects.get(pk=row.pk)
-    Delivery.objects.hand_over(stale, now=timezone.now(), provider="Postmark", provider_id="m-1")
+    hand_over(stale, now=timezone.now(), provider="Postmark", provider_id="m-1")
     Delivery.objects.postpone(stale, until=timezone.now(), error="late", now=timezone.now())
     Delivery.objects.fail(stale, error="late", now=timezone.now())
     row.refresh_from_db()
@@ -189,7 +189,7 @@ def test_a_retry_is_in_the_history(clock):
     row = handed_over(state="queued", handed_over_at=None, provider="", provider_id="")
     Delivery.objects.postpone(row, until=NOW, error="SMTPDataError 451", now=NOW + timedelta(seconds=1))
     row.refresh_from_db()
-    Delivery.objects.hand_over(row, now=NOW + timedelta(seconds=3), provider="email", provider_id="")
+    hand_over(row, now=NOW + timedelta(seconds=3), provider="email", provider_id="")
 
     row.refresh_from_db()
     assert [(str(step.state), step.by, step.detail) for step in row.steps()] == [
