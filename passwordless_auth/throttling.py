@@ -137,21 +137,22 @@ def failures_of_account(canonical: str, *, known_browser: str) -> Bucket:
     return Bucket("failures_account", canonical, limits)
 
 
-def hit(buckets: Sequence[Bucket], *, now: datetime) -> None:
+def hit(buckets: Sequence[Bucket], *, now: datetime, keep: bool = True) -> None:
     """Count one in each bucket, or raise :class:`~passwordless_auth.exceptions.TooManyRequests`.
 
     To be called inside the transaction that does what is limited: refusing rolls back, so refused requests don't
-    count.
+    count. ``keep=False``: take a place as everybody does, after who is being counted at this moment and refused where
+    there is none left, and leave it free for the next.
     """
     wanted = {window: limit for bucket in buckets for window, limit in bucket.windows().items()}
-    counts = _count(_weights(buckets), now=now)
+    counts = _count(_weights(buckets), now=now, keep=keep)
     over = {window: counts[window] for window, limit in wanted.items() if counts[window][0] > limit.count}
-    if not over:
-        return
-    refund(buckets)
-    worst = max(over, key=lambda window: over[window][1])
-    wait = math.ceil(over[worst][1] - now.timestamp())
-    raise TooManyRequests(retry_after=wait, scope=worst.action)
+    if over or not keep:
+        refund(buckets)
+    if over:
+        worst = max(over, key=lambda window: over[window][1])
+        wait = math.ceil(over[worst][1] - now.timestamp())
+        raise TooManyRequests(retry_after=wait, scope=worst.action)
 
 
 def used_up(buckets: Sequence[Bucket], *, now: datetime) -> dict[str, int]:
@@ -214,7 +215,9 @@ def _weights(buckets: Iterable[Bucket]) -> dict[Window, int]:
     return {window: bucket.weight for bucket in buckets for window in bucket.windows()}
 
 
-def _count(windows: Mapping[Window, int], *, now: datetime) -> dict[Window, tuple[int, float]]:
+def _count(windows: Mapping[Window, int], *, now: datetime, keep: bool) -> dict[Window, tuple[int, float]]:
+    """The counts with this one. The database adds nothing for one that is not kept, and locks the rows all the same; a
+    cache has no lock, so there it is added and taken back."""
     cache = _cache()
     if cache is not None:
         try:
@@ -228,8 +231,9 @@ def _count(windows: Mapping[Window, int], *, now: datetime) -> dict[Window, tupl
             return found
         except Exception:
             logger.exception("The cache that counts limits does not answer; the database counts")
-    counted = Counter.objects.add(windows, now=now)
-    return {window: (row.number, row.resets_at.timestamp()) for window, row in counted.items()}
+    counted = Counter.objects.add(windows if keep else dict.fromkeys(windows, 0), now=now)
+    more = dict.fromkeys(windows, 0) if keep else windows
+    return {window: (row.number + more[window], row.resets_at.timestamp()) for window, row in counted.items()}
 
 
 def _read(windows: Iterable[Window], *, now: datetime) -> dict[Window, tuple[int, float]]:

@@ -326,18 +326,19 @@ def _weigh(
 ) -> tuple[bool, Result | PasswordlessError | None]:
     """Whether the answer is right, and what came of it; ``None`` when the challenge had closed.
 
-    SECURITY: every answer first takes its place among the wrong ones, and a right one gives it back. Parallel
-    guesses so wait for each other at the counters, and none is weighed beyond a limit."""
+    SECURITY: every answer takes its place among the wrong ones, and a right one leaves it free again. Parallel guesses
+    so wait for each other at the counters, and none counts beyond a limit, right or wrong."""
+    proof = _compare(challenge, answer, method, now)
     with transaction.atomic(durable=True):
-        with transaction.atomic():
-            throttling.hit(buckets, now=now)
-            proof = _compare(challenge, answer, method, now)
-            if proof is None and (wrong := _counted(challenge, method, now)):
-                return False, wrong
-            # What is right, or was not weighed because the challenge had closed, is no wrong guess.
-            transaction.set_rollback(True)
-        throttling.refund(buckets)
-        return (True, use(proof)) if proof else (False, None)
+        throttling.hit(buckets, now=now, keep=proof is None)
+        if proof is not None:
+            return True, use(proof)
+        if wrong := _counted(challenge, method, now):
+            return False, wrong
+        # What was not weighed, because the challenge had closed, is no wrong guess.
+        transaction.set_rollback(True)
+    throttling.refund(buckets)
+    return False, None
 
 
 @sensitive_variables("answer")
