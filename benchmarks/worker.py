@@ -15,6 +15,7 @@ import os
 import pstats
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from .browser import HOST, Browser
@@ -45,9 +46,12 @@ class Worker:
 
     def _set_up(self, database: str) -> Callable[..., Any]:
         import django
-        from django.conf import settings
 
-        settings.configure(**settings_of(self.contestant, database))
+        # A module, as every site has one.
+        module = ModuleType("benchmark_settings")
+        vars(module).update(settings_of(self.contestant, database))
+        sys.modules[module.__name__] = module
+        os.environ["DJANGO_SETTINGS_MODULE"] = module.__name__
         django.setup()
         from django.core.management import call_command
         from django.core.wsgi import get_wsgi_application

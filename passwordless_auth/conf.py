@@ -26,7 +26,8 @@ class Settings:
     """Reads ``PASSWORDLESS_AUTH_*`` from Django's settings; use the instance ``passwordless_auth.conf.settings``."""
 
     def _get(self, name: str, default: Any) -> Any:
-        return getattr(django_settings, PREFIX + name, default)
+        # Not of the lazy object: most names are not set, and to it each of them is two exceptions.
+        return getattr(django_settings._wrapped, PREFIX + name, default)  # type: ignore[misc]
 
     # -- where and who we are
 

@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import secrets
 import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from importlib import import_module
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings as django_settings
 from django.contrib import auth
 from django.contrib.auth.models import AnonymousUser
-from django.contrib.sessions.backends.base import VALID_KEY_CHARS, SessionBase
+from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.cached_db import SessionStore as CachedDatabaseStore
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.db import router, transaction
 from django.middleware.csrf import rotate_token
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare, get_random_string
+from django.utils.crypto import constant_time_compare
 from django.utils.functional import SimpleLazyObject
 from django.utils.http import http_date
 from django_otp import DEVICE_ID_SESSION_KEY
@@ -33,6 +35,7 @@ from . import kept_form, policies, signals
 from .conf import settings
 from .exceptions import Superseded
 from .models import Level, Profile, SignIn
+from .models.compiled import insert_written_once
 from .models.event import announce
 from .models.sign_in import RUN_OUT
 
@@ -160,7 +163,7 @@ def _move(request: HttpRequest, sign_in: SignIn) -> str | None:
     session = request.session
     stale_key = session.session_key
     # Django's own generator first asks whether the key is taken; the INSERT of the session finds out by itself.
-    session._session_key = get_random_string(32, VALID_KEY_CHARS)
+    session._session_key = secrets.token_hex(16)
     sign_in.remember_session(session._session_key)
     sign_in.save()
     session[DATA] = _facts(sign_in, session._session_key)
@@ -199,6 +202,7 @@ def _create(session: SessionBase) -> None:
     # Django's own would put a savepoint around the INSERT, two more statements. The transaction of the sign-in is
     # around it: should the key be taken, it is rolled back and begins again with another one.
     row = session.create_model_instance(dict(session.items()))
+    row._do_insert = MethodType(insert_written_once, row)
     row.save(force_insert=True, using=router.db_for_write(type(row), instance=row))
 
 

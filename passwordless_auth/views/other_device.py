@@ -8,7 +8,6 @@ from typing import Any, Final
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.decorators import method_decorator
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -59,7 +58,7 @@ class OtherDeviceView(PageView):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return self._page(other_device.of_session(session_of(request)))
 
-    @method_decorator(sensitive_variables("session"))
+    @sensitive_variables("session")
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         session = session_of(request)
         action = request.POST.get("action", "start")
@@ -93,7 +92,7 @@ class OtherDeviceView(PageView):
             **self._shown(challenge),
         )
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def _shown(self, challenge: Challenge | None) -> dict[str, Any]:
         if challenge is None:
             return {"step": "", "challenge_id": ""}
@@ -152,7 +151,7 @@ class EnrolPageView(LinkPageView):
     confirm = "enrol_confirm"
     cookie = "passwordless_enrol"
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def opened(self) -> Challenge:
         """The request that this browser was invited to. Raises NoLink, and what ``other_device.opened`` raises."""
         token = self.token()
@@ -198,7 +197,7 @@ class EnrolConfirmView(EnrolPageView):
         other_device.claim(challenge, requester=self.with_browser())
         return self.keep_browser(see_other(self.confirm_url()))
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def _page(self, challenge: Challenge, step: str) -> HttpResponseBase:
         user = self.request.user
         return self.page_response(

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import reverse
-from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
@@ -42,7 +41,7 @@ class RecoveryView(PageView):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return self._page(self.form_class(initial={"identifier": request.GET.get("identifier", "")[:254]}))
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.POST.get("action") == "send":
             return self._send()
@@ -117,7 +116,7 @@ class RecoveryCodesView(PageView):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return self._page()
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         session = session_of(request)
         if request.POST.get("action") == "addresses":
@@ -129,7 +128,7 @@ class RecoveryCodesView(PageView):
         codes = recovery.make_codes(session, requester=self.requester)
         return self._page([Unprintable(derivation.grouped(code)) for code in codes])
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def _page(self, codes: list[Unprintable] | None = None) -> HttpResponseBase:
         identities = Identity.objects.filter(user=self.member).exclude(proven_at=None).main_first()
         kept = recovery.codes_of(self.member)

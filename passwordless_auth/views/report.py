@@ -8,7 +8,6 @@ from django.http import HttpRequest, HttpResponseBase
 from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
@@ -71,7 +70,7 @@ class ReportConfirmView(LinkPageView):
             sessions.log_out(request)  # it is gone from the server: this browser forgets it, too
         return see_other(self.confirm_url())
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def _opened(self) -> Challenge:
         token = self.token()
         if not token:

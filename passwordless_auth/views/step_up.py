@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
-from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
@@ -189,7 +188,7 @@ class StepUpView(PageView):
         )
         return self.keep_browser(see_other(wait_url(challenge)))
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def _answer(self, asked: Asked) -> HttpResponseBase:
         form = AppCodeForm(self.request.POST)
         if asked.sign_in is None or not step_up.means_for(asked.user, asked.sign_in, asked.level).totp:

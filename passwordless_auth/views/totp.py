@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import reverse
-from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
@@ -66,7 +65,7 @@ class TotpView(TotpPageView):
             return self._done("removed")
         return see_other(reverse("passwordless_auth:totp"))
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def _confirm(self) -> HttpResponseBase:
         session, setup = session_of(self.request), self.request.POST.get("setup", "")
         form = AppCodeForm(self.request.POST)
@@ -105,7 +104,7 @@ class TotpView(TotpPageView):
             return False
         return True
 
-    @method_decorator(sensitive_variables())
+    @sensitive_variables()
     def _shown(
         self, setup: totp.Setup, form: AppCodeForm, *, status: int = 200, error_code: str = ""
     ) -> HttpResponseBase:
