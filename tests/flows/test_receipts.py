@@ -180,7 +180,7 @@ def test_news_that_are_quicker_than_our_own_note_come_after_it_in_the_history(cl
     row = handed_over(state="queued", handed_over_at=None, provider="", provider_id="")
     clock.shift(3)
     tell("delivered", key=row.public_id, at=NOW + timedelta(seconds=1))
-    Delivery.objects.hand_over(row, now=NOW + timedelta(seconds=2), provider="Postmark", provider_id="m-1")
+    hand_over(row, now=NOW + timedelta(seconds=2), provider="Postmark", provider_id="m-1")
 
     assert states(row) == ["queued", "handed_over", "delivered"]
 
