@@ -26,6 +26,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('application', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='passwordless_settings', serialize=False, to=oauth2_settings.APPLICATION_MODEL)),
                 ('kind', models.CharField(choices=[('web', 'web application'), ('spa', 'single-page application'), ('native', 'native application'), ('m2m', 'machine')], default='web', max_length=8)),
+                ('grants', models.JSONField(blank=True, default=list)),
                 ('response_types', models.JSONField(blank=True, default=list)),
                 ('requires_pkce', models.BooleanField(default=True, verbose_name='requires PKCE')),
                 ('auth_method', models.CharField(choices=[('client_secret_basic', 'secret, in the Authorization header'), ('client_secret_post', 'secret, in the body'), ('none', 'none: a public client'), ('private_key_jwt', 'assertion signed by the client’s key'), ('client_secret_jwt', 'assertion signed with the secret')], default='client_secret_basic', max_length=32, verbose_name='authentication at the token endpoint')),

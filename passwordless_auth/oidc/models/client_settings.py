@@ -51,6 +51,8 @@ class ClientSettings(models.Model):
         oauth2_settings.APPLICATION_MODEL, models.CASCADE, primary_key=True, related_name="passwordless_settings"
     )
     kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.WEB)
+    #: Which grant types it may use at the token endpoint; none: those of its kind. See ``grant_types``.
+    grants = models.JSONField(default=list, blank=True)
     #: Which response types it may use, words sorted as in ``"code id_token"``.
     response_types = models.JSONField(default=list, blank=True)
     requires_pkce = models.BooleanField(_("requires PKCE"), default=True)
@@ -102,12 +104,38 @@ class ClientSettings(models.Model):
         try:
             found: ClientSettings = application.passwordless_settings
         except cls.DoesNotExist:
-            hybrid = application.authorization_grant_type == application.GRANT_OPENID_HYBRID
             public = application.client_type == application.CLIENT_PUBLIC
             found = cls(
                 application=application,
-                response_types=["code"] + (["code id_token"] if hybrid else []),
+                kind=_kind_of(application),
+                response_types=_response_types_of(application),
                 auth_method=cls.AuthMethod.NONE if public else cls.AuthMethod.BASIC,
                 refresh=cls.Refresh.ALWAYS,
             )
         return found
+
+    @property
+    def grant_types(self) -> frozenset[str]:
+        """The ``grant_type`` values that the token endpoint takes from it (RFC 6749)."""
+        machine = self.kind == self.Kind.M2M
+        return frozenset(
+            self.grants or (["client_credentials"] if machine else ["authorization_code", "refresh_token"])
+        )
+
+
+def _kind_of(application: Any) -> str:
+    if application.authorization_grant_type == application.GRANT_CLIENT_CREDENTIALS:
+        return ClientSettings.Kind.M2M
+    if application.client_type == application.CLIENT_CONFIDENTIAL:
+        return ClientSettings.Kind.WEB
+    # A native app comes back to a port of its own choice (RFC 8252 §7.3), which django-oauth-toolkit let every client.
+    native = any(not uri.startswith("https:") for uri in application.redirect_uris.split())
+    return ClientSettings.Kind.NATIVE if native else ClientSettings.Kind.SPA
+
+
+def _response_types_of(application: Any) -> list[str]:
+    """SECURITY: no access token in the front channel (RFC 9700 §2.1.2) before somebody has switched it on here."""
+    return {
+        application.GRANT_AUTHORIZATION_CODE: ["code"],
+        application.GRANT_OPENID_HYBRID: ["code", "code id_token"],
+    }.get(application.authorization_grant_type, [])
