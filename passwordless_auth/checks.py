@@ -32,7 +32,7 @@ from django.utils.translation import to_language
 from . import channels, messages, throttling
 from .channels.email import WITHOUT_TRACKING_SWITCH, EmailChannel
 from .channels.sms import measure
-from .channels.twilio import TwilioBase
+from .channels.twilio import TwilioSender
 from .conf import settings
 from .derivation import ALPHABETS
 from .identifiers import Identifier, example_number, is_country
@@ -484,7 +484,7 @@ def check_callbacks(**_kwargs: Any) -> Iterator[Message]:
             channel = channels.channel(alias)
         except Exception:  # noqa: BLE001, S112 (told by check_policy_and_channels)
             continue
-        if isinstance(channel, TwilioBase) and not channel.status_callback:
+        if isinstance(channel, TwilioSender) and not channel.status_callback:
             yield _warning(
                 29,
                 f"Nobody hears what becomes of the messages of PASSWORDLESS_AUTH_CHANNELS[{alias!r}].",

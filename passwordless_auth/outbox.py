@@ -17,7 +17,8 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -31,7 +32,7 @@ from django.utils.module_loading import import_string
 from . import channels, derivation
 from .conf import settings
 from .messages import compose
-from .models import Delivery
+from .models import Challenge, Delivery
 from .models.delivery import LEASE, delivery_with_challenge, hand_over
 from .models.event import announce
 
@@ -43,6 +44,10 @@ BACK_OFF: Final = (2, 5, 15, 30, 60)
 SWEEP_EVERY: Final = 10
 #: Deliveries taken over in one look.
 SWEEP_SIZE: Final = 50
+#: How long after a code's time its provider is still told of it.
+TELL_FOR: Final = timedelta(minutes=5)
+#: Codes that were typed and that a process has still to tell of; ``drain`` finds those beyond.
+OUTCOMES_KEPT: Final = 1000
 
 #: Messages have threads of their own: whoever else does not answer must not keep a code from its person.
 Lane = Literal["messages", "others"]
@@ -102,6 +107,7 @@ def deliver(pk: int, *, lease: datetime) -> bool:
         provider_id=receipt.provider_id,
         cost=receipt.cost,
         currency=receipt.currency,
+        outcome_at=delivery.challenge.expires_at if delivery.challenge and receipt.asks_outcome else None,
     )
     announce("delivery_handed_over", masked=delivery.masked, message=delivery.kind, channel=delivery.channel)
     return True
@@ -125,6 +131,7 @@ def _hand_over(delivery: Delivery) -> channels.Receipt:
     if own is not None:
         return own.hand_over(delivery)
     channel = channels.channel(delivery.channel)
+    _close_earlier(delivery, now=timezone.now())
     return channel.send(compose(delivery, medium=channel.medium))
 
 
@@ -149,7 +156,8 @@ def _postpone(delivery: Delivery, error: Exception) -> None:
 
 
 def drain(*, limit: int | None = None, lanes: Sequence[Lane] = LANES) -> int:
-    """Send whatever is due and held by nobody, messages first. Returns how many were handed over."""
+    """Send whatever is due and held by nobody, messages first; and with ``others``, tell providers what became of codes
+    whose time is over. Returns how many were handed over."""
     left, sent = limit or SWEEP_SIZE, 0
     for lane in lanes:
         pks = list(_due(lane).values_list("pk", flat=True)[:left])
@@ -158,12 +166,89 @@ def drain(*, limit: int | None = None, lanes: Sequence[Lane] = LANES) -> int:
             lease = Delivery.objects.claim(pk, now=timezone.now())
             if lease and deliver(pk, lease=lease):
                 sent += 1
+    if "others" in lanes and channels.outcomes_are_heard():
+        tell_outcomes(_over().values_list("challenge_id", flat=True)[: limit or SWEEP_SIZE])
     return sent
 
 
 def _due(lane: Lane) -> QuerySet[Delivery]:
     due = Delivery.objects.due(now=timezone.now())
     return due.filter(kind__in=_KINDS) if lane == "others" else due.exclude(kind__in=_KINDS)
+
+
+def _others_wait() -> bool:
+    return bool(_KINDS and _due("others").exists()) or (channels.outcomes_are_heard() and _over().exists())
+
+
+# -- what became of a code, for providers that ask
+
+
+def post_outcome(challenge: Challenge) -> None:
+    """See to it that the provider that carried the code hears that it was typed.
+
+    Costs no statement here. Whatever prevents it (the process dies; ``SENDER`` is ``"inline"``), ``drain`` tells it
+    when the code's time is over.
+    """
+    if not channels.outcomes_are_heard():
+        return
+    if settings.SENDER == "tasks":
+        enqueue = import_string("passwordless_auth.tasks.enqueue_outcome")
+        transaction.on_commit(partial(enqueue, challenge.pk), robust=True)
+    elif settings.SENDER == "thread":
+        transaction.on_commit(partial(others.post_outcome, challenge.pk), robust=True)
+
+
+def _over() -> QuerySet[Delivery]:
+    """Codes whose time is over, and whose provider was told nothing yet."""
+    return Delivery.objects.filter(outcome_at__lte=timezone.now()).order_by("outcome_at")
+
+
+def tell_outcomes(challenges: Iterable[int]) -> None:
+    """Tell of these challenges what became of their codes, if anything has and nobody told it. Stops at the first
+    provider that does not answer: the rest waits for its time."""
+    for pk in dict.fromkeys(challenges):
+        now = timezone.now()
+        for delivery in Delivery.objects.asking(now=now).filter(challenge=pk).order_by("-pk"):
+            challenge = delivery.challenge
+            if challenge is None or (challenge.state == challenge.State.OPEN and challenge.expires_at > now):
+                break
+            if not _tell(delivery, challenge, now=now):
+                return
+
+
+def _close_earlier(delivery: Delivery, *, now: datetime) -> None:
+    """Before a number gets another code: a provider may keep the one that it has, and send that once more.
+
+    Ours works on where it was asked for, since nobody but us checks it.
+    """
+    if delivery.identifier.kind != "phone" or not channels.outcomes_are_heard():
+        return
+    earlier = Delivery.objects.asking(now=now).filter(canonical=delivery.canonical)
+    newest = earlier.exclude(challenge=delivery.challenge_id).order_by("-pk").first()
+    if newest is not None and newest.challenge is not None:
+        _tell(newest, newest.challenge, now=now)
+
+
+def _tell(delivery: Delivery, challenge: Challenge, *, now: datetime) -> bool:
+    """False when the provider did not answer."""
+    if not Delivery.objects.claim_outcome(delivery, ends_at=challenge.expires_at, now=now):
+        return True
+    used = challenge.state == challenge.State.SPENT and challenge.spent_by == "one_time_code"
+    heard, again_at = True, None
+    try:
+        channels.channel(delivery.provider).tell(delivery.provider_id, used=used)
+    except channels.Rejected:
+        pass
+    except Exception as error:  # noqa: BLE001 (the message has arrived: nothing that anybody waits for)
+        text = str(error) if isinstance(error, channels.Retryable) else type(error).__name__
+        logger.warning("%s was not told what became of delivery %s: %s", delivery.provider, delivery.public_id, text)
+        heard = False
+        again_at = max(now + LEASE, challenge.expires_at) if now < challenge.expires_at + TELL_FOR else None
+    Delivery.objects.like(delivery).update(outcome_at=again_at)
+    return heard
+
+
+# -- who sends
 
 
 def post(delivery: Delivery) -> None:
@@ -197,6 +282,7 @@ class BackgroundSender:
         threads."""
         self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[tuple[int, datetime]] = queue.SimpleQueue()
+        self._outcomes: deque[int] = deque(maxlen=OUTCOMES_KEPT)
         self._threads: list[threading.Thread] = []
         self._busy = 0
         self._sweeping = False
@@ -212,6 +298,11 @@ class BackgroundSender:
         """Somebody else has left something of this lane: see to it that a thread looks for it."""
         with self._lock:
             self._start_threads(1)
+
+    def post_outcome(self, challenge: int) -> None:
+        """For whoever looks next."""
+        self._outcomes.append(challenge)
+        self.wake()
 
     def _start_threads(self, wanted: int) -> None:
         self._threads = [thread for thread in self._threads if thread.is_alive()]
@@ -260,7 +351,8 @@ class BackgroundSender:
             self._sweeping, self._swept_at = True, time.monotonic()
         try:
             drain(lanes=[self.lane])
-            if self.lane == "messages" and _KINDS and _due("others").exists():
+            tell_outcomes([self._outcomes.popleft() for _each in range(len(self._outcomes))])
+            if self.lane == "messages" and _others_wait():
                 others.wake()
         finally:
             self._sweeping = False

@@ -15,7 +15,7 @@ else:
     from django_tasks import task  # type: ignore[no-redef]
 
 from .models import Delivery
-from .outbox import deliver
+from .outbox import deliver, tell_outcomes
 
 
 @task
@@ -27,6 +27,17 @@ def deliver_message(pk: int) -> None:
     waiting = Delivery.objects.filter(pk=pk, state=Delivery.State.QUEUED).first()
     if waiting is not None and deliver_message.get_backend().supports_defer:
         deliver_message.using(run_after=waiting.available_at).enqueue(pk)
+
+
+@task
+def tell_outcome(pk: int) -> None:
+    """Tell the provider that carried the code of the challenge ``pk`` whether it was typed."""
+    tell_outcomes([pk])
+
+
+def enqueue_outcome(pk: int) -> None:
+    """Put one challenge's outcome into the queue."""
+    tell_outcome.enqueue(pk)
 
 
 def enqueue(pk: int) -> None:

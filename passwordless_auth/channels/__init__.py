@@ -8,7 +8,7 @@ from django.utils.module_loading import import_string
 from ..conf import settings
 from .base import Channel, Medium, Message, Receipt, Rejected, Retryable
 
-__all__ = ["Channel", "Medium", "Message", "Receipt", "Rejected", "Retryable", "channel"]
+__all__ = ["Channel", "Medium", "Message", "Receipt", "Rejected", "Retryable", "channel", "outcomes_are_heard"]
 
 
 def channel(alias: str) -> Channel:
@@ -21,3 +21,15 @@ def channel(alias: str) -> Channel:
     made: Channel = backend(**wanted.get("OPTIONS", {}))
     made.alias = alias
     return made
+
+
+def outcomes_are_heard() -> bool:
+    """Whether any channel of the settings wants to hear what became of its codes."""
+    return any(_hears_outcome(wanted.get("BACKEND", "")) for wanted in settings.CHANNELS.values())
+
+
+def _hears_outcome(backend: str) -> bool:
+    try:
+        return bool(getattr(import_string(backend), "hears_outcome", False))
+    except ImportError:
+        return False

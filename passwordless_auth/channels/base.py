@@ -33,12 +33,14 @@ class Receipt:
 
     ``provider_id``: what it calls it, "" when it does not say. ``provider``: the name under which it reports what
     becomes of it (``flows.receipts.record``); "": the channel's alias. ``cost``: its price, where it says so at once.
+    ``asks_outcome``: it wants to hear whether the code was typed (``Channel.tell``); then ``provider`` is an alias.
     """
 
     provider_id: str = ""
     provider: str = ""
     cost: Decimal | None = None
     currency: str = ""
+    asks_outcome: bool = False
 
 
 class Retryable(Exception):
@@ -60,7 +62,14 @@ class Channel(ABC):
     medium: Medium = "email"
     #: Its name in ``PASSWORDLESS_AUTH_CHANNELS``, once ``channels.channel`` has made it.
     alias: str = ""
+    #: Whether its receipts may ask for the outcome.
+    hears_outcome: bool = False
 
     @abstractmethod
     def send(self, message: Message) -> Receipt:
         """Hand the message over. Raises :class:`Retryable` or :class:`Rejected`."""
+
+    def tell(self, provider_id: str, *, used: bool) -> None:
+        """Tell the provider whether the code of a message of its was typed. Only for channels with ``hears_outcome``.
+        Raises Retryable, or Rejected when it does not want to hear it any more."""
+        raise NotImplementedError

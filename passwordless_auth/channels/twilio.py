@@ -34,11 +34,16 @@ REJECTED: Final = frozenset(
         21614,  # no mobile phone
         21617,  # the text is too long
         21635,  # a landline
-        60410,  # blocked as fraud
+        60205,  # a landline
+        60410,  # blocked as fraud, for hours
         63003,  # nobody at WhatsApp
         63024,  # nobody at WhatsApp
     }
 )
+
+#: What Verify says of every parameter alike: final only if it is the number.
+INVALID_PARAMETER: Final = 60200
+_TO: Final = re.compile(r"parameter:? `?To\b")
 
 _MESSAGING_SERVICE: Final = re.compile(r"MG[0-9a-fA-F]{32}")
 
@@ -47,12 +52,10 @@ CALLBACK_KEY: Final = "message"
 
 
 class TwilioBase(Channel):
-    """What the channels share.
+    """What everything at Twilio shares.
 
-    Options: ``account_sid`` with ``auth_token``, or with ``api_key`` and ``api_secret``; ``sender``, a number or a name
-    ("EXAMPLE"); ``senders``, another one for some countries, ``{"US": "+1…"}``; ``status_callback=True``, to be told
-    what becomes of each message, which takes the ``auth_token`` in any case: Twilio signs with it; ``timeout`` in
-    seconds; ``region`` and ``edge``, where Twilio shall work; ``base_url``, another address of its API.
+    Options: ``account_sid`` with ``auth_token``, or with ``api_key`` and ``api_secret``; ``timeout`` in seconds;
+    ``region`` and ``edge``, where Twilio shall work; ``base_url``, another address of its API.
     """
 
     def __init__(
@@ -62,9 +65,6 @@ class TwilioBase(Channel):
         auth_token: str = "",
         api_key: str = "",
         api_secret: str = "",
-        sender: str = "",
-        senders: Mapping[str, str] | None = None,
-        status_callback: bool = False,
         timeout: float = TIMEOUT,
         region: str | None = None,
         edge: str | None = None,
@@ -72,14 +72,44 @@ class TwilioBase(Channel):
     ) -> None:
         self.account_sid, self.auth_token = account_sid, auth_token
         self.user = (api_key, api_secret) if api_key else (account_sid, auth_token)
-        self.sender, self.senders = sender, dict(senders or {})
-        self.status_callback = status_callback
         self.timeout, self.region, self.edge, self.base_url = timeout, region, edge, base_url
         if not account_sid or not all(self.user):
             raise ImproperlyConfigured("Twilio needs account_sid, and auth_token or api_key with api_secret.")
+
+    def _client(self) -> Any:
+        from twilio.http.http_client import TwilioHttpClient
+        from twilio.rest import Client
+
+        # A connection of its own: channels live as long as one message, in any thread.
+        http = TwilioHttpClient(timeout=self.timeout, pool_connections=False)
+        client = Client(*self.user, account_sid=self.account_sid, region=self.region, edge=self.edge, http_client=http)
+        if self.base_url:
+            client.api.base_url = client.verify.base_url = self.base_url
+        return client
+
+
+class TwilioSender(TwilioBase):
+    """What messages and calls share.
+
+    Options: those of ``TwilioBase``; ``sender``, a number or a name ("EXAMPLE"); ``senders``, another one for some
+    countries, ``{"US": "+1…"}``; ``status_callback=True``, to be told what becomes of each message, which takes the
+    ``auth_token`` in any case: Twilio signs with it.
+    """
+
+    def __init__(
+        self,
+        *,
+        sender: str = "",
+        senders: Mapping[str, str] | None = None,
+        status_callback: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.sender, self.senders = sender, dict(senders or {})
+        self.status_callback = status_callback
         if not sender and not self.senders:
             raise ImproperlyConfigured("Twilio needs a sender: a number, a name, or the id of a messaging service.")
-        if status_callback and not auth_token:
+        if status_callback and not self.auth_token:
             raise ImproperlyConfigured("Twilio needs auth_token for status_callback: its callbacks are signed with it.")
 
     def sender_for(self, to: str) -> str:
@@ -95,7 +125,7 @@ class TwilioBase(Channel):
         try:
             sent = self._hand_over(self._client(), sender, message)
         except Exception as error:
-            raise _outcome(error) from error
+            raise outcome_of(error) from error
         if not sent.sid:
             raise Retryable("the answer names no message")
         cost, currency = price(sent.price, sent.price_unit)
@@ -112,19 +142,8 @@ class TwilioBase(Channel):
         path = reverse("passwordless_auth:twilio_tracking", args=[self.alias])
         return {"status_callback": f"{settings.BASE_URL}{path}?{urlencode({CALLBACK_KEY: message.idempotency_key})}"}
 
-    def _client(self) -> Any:
-        from twilio.http.http_client import TwilioHttpClient
-        from twilio.rest import Client
 
-        # A connection of its own: channels live as long as one message, in any thread.
-        http = TwilioHttpClient(timeout=self.timeout, pool_connections=False)
-        client = Client(*self.user, account_sid=self.account_sid, region=self.region, edge=self.edge, http_client=http)
-        if self.base_url:
-            client.api.base_url = self.base_url
-        return client
-
-
-class TwilioChannel(TwilioBase, SmsChannel):
+class TwilioChannel(TwilioSender, SmsChannel):
     """Text messages (Twilio Programmable Messaging).
 
     ``sender`` may also be the id of a messaging service ("MG…"), which chooses the sender itself.
@@ -136,7 +155,7 @@ class TwilioChannel(TwilioBase, SmsChannel):
         return client.messages.create(to=message.to, body=message.text, **{name: sender}, **self._callback(message))
 
 
-class TwilioWhatsAppChannel(TwilioBase, SmsChannel):
+class TwilioWhatsAppChannel(TwilioSender, SmsChannel):
     """Messages to the same numbers in WhatsApp.
 
     WhatsApp lets a business begin a conversation with an approved template only: ``content_sid`` names yours ("HX…"),
@@ -158,7 +177,7 @@ class TwilioWhatsAppChannel(TwilioBase, SmsChannel):
         return client.messages.create(**ends, body=message.text)
 
 
-class TwilioVoiceChannel(TwilioBase):
+class TwilioVoiceChannel(TwilioSender):
     """A call that says the code, twice: for landlines, and for who does not see the screen."""
 
     medium: Medium = "voice"
@@ -185,9 +204,10 @@ def price(amount: Any, unit: Any) -> tuple[Decimal | None, str]:
     return (cost, currency) if known else (None, "")
 
 
-def _outcome(error: Exception) -> Retryable | Rejected:
+def outcome_of(error: Exception) -> Retryable | Rejected:
     """Whether to try again. Names Twilio's code, or the error's class: the text may hold the number."""
     status, code = getattr(error, "status", None), getattr(error, "code", None)
     if not isinstance(status, int):
         return Retryable(type(error).__name__)
-    return (Rejected if code in REJECTED else Retryable)(f"Twilio {code or ''} (HTTP {status})")
+    final = code in REJECTED or (code == INVALID_PARAMETER and _TO.search(str(getattr(error, "msg", ""))))
+    return (Rejected if final else Retryable)(f"Twilio {code or ''} (HTTP {status})")

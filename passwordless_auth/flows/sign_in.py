@@ -302,6 +302,8 @@ def guess(
             # Or each wants to cancel the other's message (the first proof does): the database lets one of them go on.
             if attempt == ATTEMPTS - 1:
                 raise
+    if right and challenge.kind == "phone":
+        outbox.post_outcome(challenge)
     if done is None:
         _raise_closed(challenge, now, method, replayed_by=requester if right else None)
     if isinstance(done, InvalidCode):

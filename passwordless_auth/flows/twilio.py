@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ..channels.twilio import price
+from ..channels.twilio_verify import TAG
 from ..models import Delivery
 from . import receipts
 
@@ -55,8 +56,6 @@ OF_NUMBER: Final = frozenset(
 )
 #: The beginning of the types of events that tell what becomes of a message of Verify (Twilio Event Streams).
 VERIFY_EVENTS: Final = "com.twilio.accountsecurity.verify.message."
-#: What our own id is called in the tags of a verification.
-TAG: Final = "passwordless_id"
 
 
 def on_callback(alias: str, fields: Mapping[str, str], *, key: str) -> None:

@@ -296,6 +296,7 @@ class Migration(migrations.Migration):
                 ('provider_id', models.CharField(blank=True, db_index=True, default='', max_length=255, verbose_name='provider’s id')),
                 ('cost', models.DecimalField(blank=True, decimal_places=6, max_digits=12, null=True, verbose_name='cost')),
                 ('currency', models.CharField(blank=True, default='', max_length=3, verbose_name='currency')),
+                ('outcome_at', models.DateTimeField(blank=True, db_index=True, editable=False, null=True)),
                 ('history', models.JSONField(blank=True, default=list, editable=False)),
                 ('error', models.CharField(blank=True, default='', max_length=255)),
                 ('challenge', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='passwordless_auth.challenge')),

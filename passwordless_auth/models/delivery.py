@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -42,6 +42,24 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         lease = now + LEASE
         return lease if self.due(now=now).filter(pk=pk).order_by().update(available_at=lease) == 1 else None
 
+    def asking(self, *, now: datetime) -> DeliveryQuerySet:
+        """Those whose provider waits to hear what became of the code, and that nobody is telling it."""
+        free = Q(outcome_at__lte=now) | Q(outcome_at__lte=F("challenge__expires_at"))
+        return self.filter(free).select_related("challenge")
+
+    def claim_outcome(self, delivery: Delivery, *, ends_at: datetime, now: datetime) -> bool:
+        """Take it on to tell the provider, before or after the code's time ``ends_at``. True for one of any number of
+        workers."""
+        free = max(now, ends_at)
+        waiting = self.filter(outcome_at__lte=free).like(delivery)
+        return waiting.update(outcome_at=free + LEASE) > 0
+
+    def like(self, delivery: Delivery) -> DeliveryQuerySet:
+        """All that are one message to the provider: a code that was sent again."""
+        return self.filter(
+            challenge=delivery.challenge_id, provider=delivery.provider, provider_id=delivery.provider_id
+        )
+
     def postpone(self, delivery: Delivery, *, until: datetime, error: str, now: datetime) -> None:
         """Whoever holds the row writes its history: a report from elsewhere ends ``queued``, and so comes before this
         or not at all."""
@@ -67,7 +85,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """
         by_theirs = self.filter(provider=provider, provider_id=provider_id) if provider_id else self.none()
         by_ours = self.filter(provider__in=(provider, ""), public_id=public_id) if public_id else self.none()
-        return by_theirs.first() or by_ours.first()
+        # Ours first: to some providers a message that is sent again is the same one.
+        return by_ours.first() or by_theirs.order_by("-pk").first()
 
     def report(
         self,
@@ -166,6 +185,8 @@ class Delivery(models.Model):
     provider_id = models.CharField(_("provider’s id"), max_length=255, blank=True, default="", db_index=True)
     cost = models.DecimalField(_("cost"), max_digits=12, decimal_places=6, null=True, blank=True)
     currency = models.CharField(_("currency"), max_length=3, blank=True, default="")
+    #: When its provider is told at the latest whether the code was typed; ``None`` where it did not ask, or knows.
+    outcome_at = models.DateTimeField(null=True, blank=True, db_index=True, editable=False)
     #: What happened on the way, oldest first: ``{"at", "state", "by", "detail"}``, see ``steps``.
     history = models.JSONField(default=list, blank=True, editable=False)
     error = models.CharField(max_length=255, blank=True, default="")
@@ -219,7 +240,7 @@ delivery_with_challenge = CompiledSelect(lambda pk: Delivery.objects.select_rela
 
 _HAND_OVER: Final = CompiledUpdate(
     lambda pk, **_: Delivery.objects.filter(pk=pk),
-    lambda now, provider, provider_id, cost, currency, **_: {
+    lambda now, provider, provider_id, cost, currency, outcome_at, **_: {
         "state": Case(When(state__in=Delivery.OURS, then=Value(Delivery.State.HANDED_OVER)), default=F("state")),
         "error": Case(When(state__in=Delivery.OURS, then=Value("")), default=F("error")),
         "attempts": F("attempts") + 1,
@@ -229,6 +250,7 @@ _HAND_OVER: Final = CompiledUpdate(
         "provider_id": provider_id,
         "cost": cost,
         "currency": currency,
+        "outcome_at": outcome_at,
     },
     pk=int,
     now=datetime,
@@ -236,6 +258,7 @@ _HAND_OVER: Final = CompiledUpdate(
     provider_id=str,
     cost=Delivery._meta.get_field("cost"),
     currency=str,
+    outcome_at=Delivery._meta.get_field("outcome_at"),
 )
 
 
@@ -247,9 +270,10 @@ def hand_over(
     provider_id: str,
     cost: Decimal | None = None,
     currency: str = "",
+    outcome_at: datetime | None = None,
 ) -> None:
     """The channel has taken the message. A row that was cancelled meanwhile still says that it went out; one whose
-    provider has told more already keeps that."""
+    provider has told more already keeps that. ``outcome_at``: by when the provider wants to hear of the code."""
     _HAND_OVER(
         pk=delivery.pk,
         now=now,
@@ -257,4 +281,5 @@ def hand_over(
         provider_id=provider_id[:255],
         cost=cost,
         currency=currency[:3],
+        outcome_at=outcome_at,
     )

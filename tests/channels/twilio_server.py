@@ -1,16 +1,18 @@
-"""A server that speaks Twilio's API, as its documentation has it: Messages and Calls, what goes wrong there, and the
-callbacks that it makes, with its signature."""
+"""A server that speaks Twilio's API, as its documentation has it: Messages, Calls and Verify, what goes wrong there, and
+the callbacks that it makes, with its signature."""
 
 import base64
 import hashlib
 import hmac
 import json
+import re
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 ACCOUNT, TOKEN = "AC" + "a" * 32, "the-token-of-the-tests"
+SERVICE = "VA" + "d" * 32
 
 
 class TwilioServer(ThreadingHTTPServer):
@@ -23,6 +25,9 @@ class TwilioServer(ThreadingHTTPServer):
         self.answer = None  # (status, body): instead of accepting
         self.hangs = 0.0
         self.drops = False
+        self.only = ""  # trouble in paths that match this, and nowhere else
+        self.verifications = {}  # Verify's: sid: {"to", "code", "status", "sends"}
+        self.custom_codes = True  # whether the service has them switched on
         self.over = threading.Event()
 
 
@@ -33,21 +38,46 @@ class Handler(BaseHTTPRequestHandler):
         fields = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
         path = urlsplit(self.path).path
         self.server.asked.append((path, {name: value[0] for name, value in fields.items()}, dict(self.headers)))
-        if self.server.drops:
+        trouble = re.search(self.server.only, path) is not None
+        if self.server.drops and trouble:
             self.close_connection = True
             return None
-        if self.server.hangs:
+        if self.server.hangs and trouble:
             self.server.over.wait(self.server.hangs)
             self.close_connection = True
             return None
         expected = base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
         if self.headers["Authorization"] != f"Basic {expected}":
             return self._say(401, error(20003, "Authenticate", 401))
-        if self.server.answer:
+        if self.server.answer and trouble:
             return self._say(*self.server.answer)
+        if path.startswith("/v2/"):
+            return self._say(*self._verify(path, {name: value[0] for name, value in fields.items()}))
         kind = {"Messages.json": "SM", "Calls.json": "CA"}[path.rpartition("/")[2]]
         sid = kind + f"{len(self.server.asked):032x}"
         return self._say(201, {"sid": sid, "status": "queued", "price": None, "price_unit": "USD"})
+
+    def _verify(self, path, fields):
+        """One verification of a number is pending at a time: who asks again while it is, gets the same one. Nobody may
+        ask more than five times before it has an end, and an end it has once."""
+        known = self.server.verifications
+        found = re.fullmatch(rf"/v2/Services/{SERVICE}/Verifications(?:/(VE[0-9a-f]{{32}}))?", path)
+        if not found:
+            return 404, error(20404, "The requested resource was not found", 404)
+        if sid := found[1]:
+            if sid not in known or known[sid]["status"] != "pending":
+                return 404, error(20404, "The requested resource was not found", 404)
+            known[sid]["status"] = fields["Status"]
+            return 200, {"sid": sid, "status": fields["Status"]}
+        if "CustomCode" in fields and not self.server.custom_codes:
+            return 403, error(60204, "Custom code not allowed", 403)
+        pending = [sid for sid, one in known.items() if (one["to"], one["status"]) == (fields["To"], "pending")]
+        sid = pending[0] if pending else "VE" + f"{len(known) + 1:032x}"
+        one = known.setdefault(sid, {"to": fields["To"], "code": fields["CustomCode"], "status": "pending", "sends": 0})
+        one["sends"] += 1
+        if one["sends"] > 5:
+            return 429, error(60203, "Max send attempts reached", 429)
+        return 201, {"sid": sid, "status": "pending", "to": fields["To"], "channel": fields["Channel"]}
 
     def _say(self, status, body):
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()

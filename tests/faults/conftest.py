@@ -50,6 +50,15 @@ def sender(settings, monkeypatch):
 
 
 @pytest.fixture
+def others(sender, monkeypatch):
+    """The threads beside it, of what are no messages."""
+    made = ShortLivedSender("others")
+    monkeypatch.setattr(outbox, "others", made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def sending_threads(running_before, sender):
     """The threads of the background sender that run now."""
 

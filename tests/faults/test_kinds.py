@@ -11,7 +11,6 @@ from passwordless_auth import outbox
 from passwordless_auth.channels import Receipt, Rejected, Retryable
 from passwordless_auth.models import Delivery
 
-from .conftest import ShortLivedSender
 from .waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,14 +50,6 @@ def parcels(monkeypatch):
     made = Parcels()
     outbox.register("parcel", made, back_off=(7, 90))
     return made
-
-
-@pytest.fixture
-def others(sender, monkeypatch):
-    made = ShortLivedSender("others")
-    monkeypatch.setattr(outbox, "others", made)
-    yield made
-    made.close()
 
 
 def fail(error):
