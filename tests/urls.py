@@ -5,6 +5,7 @@ from django.urls import include, path
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.generic.base import View
+from oauth2_provider.views import ScopedProtectedResourceView
 
 from passwordless_auth.decorators import level_required, recent_sign_in_required
 
@@ -58,7 +59,17 @@ class AsyncInvoices(View):
         return HttpResponse(request.POST["amount"])
 
 
+class Resource(ScopedProtectedResourceView):
+    """Of the host, for who has an access token."""
+
+    required_scopes = ("email",)
+
+    def get(self, request):
+        return HttpResponse(f"hello {request.resource_owner}")
+
+
 urlpatterns = [
+    path("resource/", Resource.as_view()),
     path("", include("passwordless_auth.urls")),
     path("", include("passwordless_auth.oidc.urls")),
     path("admin/", admin.site.urls),

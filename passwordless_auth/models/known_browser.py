@@ -46,6 +46,7 @@ class KnownBrowser(models.Model):
         constraints = (
             models.UniqueConstraint(fields=["user", "browser_digest"], name="passwordless_known_browser_unique"),
         )
+        indexes = (models.Index(fields=["browser_digest"], name="passwordless_known_browser_of"),)
 
     def __str__(self) -> str:
         return self.browser_digest[:8]

@@ -23,12 +23,14 @@ from oauth2_provider.settings import DEFAULTS, oauth2_settings
 #: tell where that is weaker.
 SAFE_DEFAULTS: Final[dict[str, Any]] = {
     "OIDC_ENABLED": True,
+    "OAUTH2_VALIDATOR_CLASS": "passwordless_auth.oidc.resources.ResourceValidator",
     "SCOPES": {
         "openid": "Sign you in",
         "profile": "Your name",
         "email": "Your e-mail address",
         "phone": "Your phone number",
         "address": "Your postal address",
+        "avatar": "Your nickname and picture",
         "offline_access": "Access while you are away",
     },
     "DEFAULT_SCOPES": ["openid"],

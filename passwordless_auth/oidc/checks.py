@@ -21,6 +21,7 @@ from ..checks import listed
 from . import _dot, uris
 from .conf import settings
 from .models import ClientSettings
+from .resources import ResourceValidator
 
 Message = checks.CheckMessage
 
@@ -38,7 +39,6 @@ PATHS: Final = (
 )
 #: Settings of django-oauth-toolkit that say how its own views work. Ours do it in one way.
 WITHOUT_EFFECT: Final = (
-    "OAUTH2_VALIDATOR_CLASS",
     "OAUTH2_SERVER_CLASS",
     "OIDC_SERVER_CLASS",
     "OAUTH2_BACKEND_CLASS",
@@ -119,6 +119,13 @@ def check_weak_settings(**_kwargs: Any) -> Iterator[Message]:
     if _dot.is_set("OIDC_ISS_ENDPOINT") and _issuer() != dot.OIDC_ISS_ENDPOINT:
         yield _weak(
             110, "OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is not the issuer of this site (PASSWORDLESS_AUTH_OIDC_ISSUER)."
+        )
+    if not issubclass(dot.OAUTH2_VALIDATOR_CLASS, ResourceValidator):
+        yield _weak(
+            113,
+            "OAUTH2_PROVIDER['OAUTH2_VALIDATOR_CLASS'] lets tokens of people who have signed out or are disabled open "
+            "this site's own resources.",
+            "Make it a subclass of passwordless_auth.oidc.resources.ResourceValidator.",
         )
 
 

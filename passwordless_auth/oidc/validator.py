@@ -362,8 +362,7 @@ class Validator(RequestValidator):  # type: ignore[misc]  # untyped
     # -- what a token opens
 
     def validate_bearer_token(self, token: str | None, scopes: Sequence[str], request: Request) -> bool:
-        """Whether an access token is good, for our userinfo and for the host's resources
-        (``oauth2_provider``'s ``ProtectedResourceView`` and REST framework classes)."""
+        """Whether an access token is good. (The host's own resources ask ``resources.ResourceValidator``.)"""
         row = good_access_token(token)
         if row is None or not row.allow_scopes(scopes):
             return False

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.core import checks
+from django.utils.module_loading import import_string
 from oauth2_provider.models import get_application_model
 
 from passwordless_auth.oidc import _dot, clients
@@ -102,7 +103,8 @@ def test_our_defaults_are_those_of_a_host_without_settings(settings):
         del settings.OAUTH2_PROVIDER
 
     for name, value in _dot.SAFE_DEFAULTS.items():
-        assert getattr(_dot.oauth2_settings, name) == value, name
+        wanted = import_string(value) if name == "OAUTH2_VALIDATOR_CLASS" else value
+        assert getattr(_dot.oauth2_settings, name) == wanted, name
     assert _dot.oauth2_settings.OIDC_ISS_ENDPOINT == "http://testserver/"
 
 
@@ -113,11 +115,17 @@ def test_what_the_host_says_stays(settings):
     assert _dot.oauth2_settings.ID_TOKEN_EXPIRE_SECONDS == 3600
 
 
-@pytest.mark.parametrize("name", ["OAUTH2_VALIDATOR_CLASS", "OIDC_RSA_PRIVATE_KEY", "ACCESS_TOKEN_GENERATOR"])
+@pytest.mark.parametrize("name", ["OAUTH2_SERVER_CLASS", "OIDC_RSA_PRIVATE_KEY", "ACCESS_TOKEN_GENERATOR"])
 def test_settings_that_nobody_asks_any_more_are_told(settings, name):
     settings.OAUTH2_PROVIDER = {name: "tests.oidc.validators.Own"}
 
     assert found() == ["W001"]
+
+
+def test_a_validator_that_lets_ended_sessions_in_is_told(settings):
+    settings.OAUTH2_PROVIDER = {"OAUTH2_VALIDATOR_CLASS": "oauth2_provider.oauth2_validators.OAuth2Validator"}
+
+    assert found(deploy=True) == ["W113"]
 
 
 def test_without_an_issuer_the_other_checks_go_on(settings):
