@@ -18,6 +18,7 @@ from urllib.parse import unquote_plus
 
 from django.contrib.auth.hashers import check_password
 from django.db import transaction
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.debug import sensitive_variables
@@ -48,6 +49,10 @@ LEEWAY: Final = 60
 _BY_SECRET: Final = frozenset(
     {ClientSettings.AuthMethod.BASIC, ClientSettings.AuthMethod.POST, ClientSettings.AuthMethod.NONE}
 )
+#: What the security rules allow a client to differ by.
+MOST_SECONDS: Final = 600
+LEAST_DIGITS: Final = 6
+MOST_TRIES: Final = 5
 #: The length of django-oauth-toolkit's column.
 _LONGEST_ID: Final = 255
 #: A signed JWT: header, claims and signature (RFC 7515 §7.1).
@@ -373,7 +378,8 @@ def _check_claims(claims: Mapping[str, Any], path: str, client_id: str) -> None:
 
 def _own_names(path: str) -> tuple[str, ...]:
     issuer = settings.OIDC_ISSUER
-    return issuer, issuer.rstrip("/"), settings.BASE_URL + path
+    token = reverse("passwordless_auth_oidc:token")  # it may be named at the other endpoints, too
+    return issuer, issuer.rstrip("/"), settings.BASE_URL + token, settings.BASE_URL + path
 
 
 def _seconds(value: Any) -> float:
@@ -394,16 +400,27 @@ def _use_up(client_id: str, jti: str) -> None:
 
 
 def rules_for(client: ClientSettings) -> Rules:
-    """The rules of a sign-in for this Client: the site's, with the Client's own numbers and methods."""
+    """The rules of a sign-in for this Client: the site's, with the Client's own numbers and methods, which are held to
+    the limits whatever a row says. What the site no longer has is not what a Client can have: then the site's count."""
     rules = Rules()
-    methods = list(rules.methods)
-    if client.message:
-        unwanted = "one_time_code" if client.message == ClientSettings.Message.LINK else "magic_link"
-        methods = [name for name in methods if name != unwanted]
-    own: dict[str, Any] = {
-        "code_length": client.code_length,
-        "code_lifetime": client.code_lifetime,
-        "code_tries": client.code_tries,
-        "minimum_level": Level(client.minimum_level) if client.minimum_level else None,
-    }
-    return replace(rules, methods=tuple(methods), **{name: value for name, value in own.items() if value is not None})
+    methods = tuple(name for name in rules.methods if name not in _WITHOUT.get(client.message, ()))
+    own: dict[str, Any] = {}
+    if set(methods) & _MESSAGES:
+        own["methods"] = methods
+    if client.code_lifetime:
+        own["code_lifetime"] = own["link_lifetime"] = min(client.code_lifetime, MOST_SECONDS)
+    if client.code_length:
+        own["code_length"] = max(client.code_length, LEAST_DIGITS)
+    if client.code_tries:
+        own["code_tries"] = min(client.code_tries, MOST_TRIES)
+    if client.minimum_level:
+        own["minimum_level"] = Level(client.minimum_level)
+    return replace(rules, **own)
+
+
+_MESSAGES: Final = frozenset({"magic_link", "one_time_code"})
+#: What a message has not.
+_WITHOUT: Final[dict[str, tuple[str, ...]]] = {
+    ClientSettings.Message.LINK: ("one_time_code",),
+    ClientSettings.Message.CODE: ("magic_link",),
+}

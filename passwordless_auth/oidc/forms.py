@@ -33,11 +33,8 @@ else:
 Kind = ClientSettings.Kind
 AuthMethod = ClientSettings.AuthMethod
 
-#: What security.md allows a client to differ by.
-MOST_SECONDS: Final = 600
-LEAST_DIGITS: Final = 6
+#: Longer ones are typed wrong.
 MOST_DIGITS: Final = 10
-MOST_TRIES: Final = 5
 
 RESPONSE_TYPES: Final = {
     "code": _("code: the right one for all new clients"),
@@ -225,19 +222,19 @@ class ClientForm(ModelForm):
     code_lifetime = forms.IntegerField(
         label=_("life of codes and links, in seconds"),
         required=False,
-        validators=[MinValueValidator(60), MaxValueValidator(MOST_SECONDS)],
+        validators=[MinValueValidator(60), MaxValueValidator(clients.MOST_SECONDS)],
         help_text=_("At most 600. Empty: as the site has it."),
     )
     code_length = forms.IntegerField(
         label=_("length of codes"),
         required=False,
-        validators=[MinValueValidator(LEAST_DIGITS), MaxValueValidator(MOST_DIGITS)],
+        validators=[MinValueValidator(clients.LEAST_DIGITS), MaxValueValidator(MOST_DIGITS)],
         help_text=_("From 6 to 10. Empty: as the site has it."),
     )
     code_tries = forms.IntegerField(
         label=_("wrong codes"),
         required=False,
-        validators=[MinValueValidator(1), MaxValueValidator(MOST_TRIES)],
+        validators=[MinValueValidator(1), MaxValueValidator(clients.MOST_TRIES)],
         help_text=_("After so many a code is worth nothing; at most 5. Empty: as the site has it."),
     )
     minimum_level = forms.ChoiceField(

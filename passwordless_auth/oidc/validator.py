@@ -102,10 +102,9 @@ class Validator(RequestValidator):  # type: ignore[misc]  # untyped
     def validate_grant_type(
         self, client_id: str, grant_type: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        machine: bool = client.authorization_grant_type == client.GRANT_CLIENT_CREDENTIALS
-        if grant_type == "client_credentials":
-            return machine and bool(client.client_type == client.CLIENT_CONFIDENTIAL)
-        return not machine
+        # SECURITY: who keeps no secret can't act for itself, whatever its row says.
+        for_itself = grant_type == "client_credentials" and client.client_type != client.CLIENT_CONFIDENTIAL
+        return grant_type in ClientSettings.of(client).grant_types and not for_itself
 
     # -- the authorization request
 

@@ -13,9 +13,11 @@ from jwcrypto.jws import JWSCore
 from oauth2_provider.models import get_application_model
 from oauthlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestError
 
+from passwordless_auth.models import Level
 from passwordless_auth.oidc import clients
 from passwordless_auth.oidc.clients import Credentials
 from passwordless_auth.oidc.models import ClientSettings
+from passwordless_auth.policies import Rules
 
 APPLICATION = get_application_model()
 
@@ -595,6 +597,47 @@ def test_who_registered_for_assertions_sends_no_secret_and_the_other_way_round()
     refused(**assertion("other"))
     assert who(**assertion()) == "shop"
     assert who(client_id="other", client_secret=SECRET) == "other"
+
+
+def test_at_another_endpoint_it_may_name_the_token_endpoint_and_that_one_alone():
+    signer()
+    credentials = {"path": "/openid/introspect", **assertion(aud="http://testserver" + TOKEN)}
+
+    assert clients.authenticate(Credentials(**credentials)).client_id == "shop"
+    refused(**assertion(aud="http://testserver/openid/introspect"))
+
+
+# -- rules
+
+
+def test_a_client_without_wishes_has_the_rules_of_the_site(settings):
+    settings.PASSWORDLESS_AUTH_CODE_TRIES = 2
+
+    assert clients.rules_for(ClientSettings()) == Rules()
+
+
+def test_a_client_has_its_own_numbers():
+    rules = clients.rules_for(
+        ClientSettings(code_lifetime=180, code_length=8, code_tries=2, minimum_level="multi", message="code")
+    )
+
+    assert (rules.code_lifetime, rules.link_lifetime, rules.code_length, rules.code_tries) == (180, 180, 8, 2)
+    assert rules.minimum_level == Level.MULTI
+    assert "magic_link" not in rules.methods
+    assert {"one_time_code", "passkey"} <= set(rules.methods)
+    assert "one_time_code" not in clients.rules_for(ClientSettings(message="link")).methods
+
+
+def test_whatever_a_row_says_the_limits_hold():
+    rules = clients.rules_for(ClientSettings(code_lifetime=86400, code_length=1, code_tries=100))
+
+    assert (rules.code_lifetime, rules.link_lifetime, rules.code_length, rules.code_tries) == (600, 600, 6, 5)
+
+
+def test_nobody_is_locked_out_by_a_wish_for_what_the_site_has_not(settings):
+    settings.PASSWORDLESS_AUTH_METHODS = ["magic_link", "passkey"]
+
+    assert "magic_link" in clients.rules_for(ClientSettings(message="code")).methods
 
 
 def test_credentials_do_not_show_themselves():

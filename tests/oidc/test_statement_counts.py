@@ -103,7 +103,7 @@ def test_revocation(warm):
 
 
 def test_client_credentials(warm, settings):
-    make_client("robot", authorization_grant_type="client-credentials", response_types=[])
+    make_client("robot", kind="m2m", authorization_grant_type="client-credentials", response_types=[])
     robot = RelyingParty(warm.browser, "robot")
     robot.token("client_credentials")
     with statements(2):  # client, INSERT

@@ -354,7 +354,7 @@ def test_subjects_as_auth0_has_them(signed_in, settings):
 
 def test_a_machine_gets_a_token_of_its_own(app, settings):
     settings.OAUTH2_PROVIDER = {"SCOPES": {"openid": "Sign you in", "read": "Read"}}
-    make_client("robot", authorization_grant_type="client-credentials", response_types=[])
+    make_client("robot", kind="m2m", authorization_grant_type="client-credentials", response_types=[])
     robot = RelyingParty(app.browser, "robot")
 
     tokens = robot.token("client_credentials", scope="read openid").json()
@@ -363,6 +363,18 @@ def test_a_machine_gets_a_token_of_its_own(app, settings):
     assert "refresh_token" not in tokens
     assert robot.userinfo(tokens["access_token"]).status_code == 403
     assert robot.answer(robot.ask())["error"] == "unauthorized_client"
+
+
+def test_a_web_application_acts_for_itself_where_that_is_switched_on(app, settings):
+    settings.OAUTH2_PROVIDER = {"SCOPES": {"openid": "Sign you in", "read": "Read"}}
+    make_client("shop", grants=["authorization_code", "client_credentials"])
+    make_client("leaky", public=True, grants=["client_credentials"])
+    shop = RelyingParty(app.browser, "shop")
+
+    assert app.token("client_credentials", scope="read").json()["error"] == "unauthorized_client"
+    assert shop.token("client_credentials", scope="read").json()["scope"] == "read"
+    leaky = RelyingParty(app.browser, "leaky", secret=None)
+    assert leaky.token("client_credentials", scope="read").json()["error"] == "unauthorized_client"
 
 
 def test_a_refresh_token_that_django_oauth_toolkit_made_goes_on(app, django_user_model):
