@@ -136,7 +136,7 @@ def check_choices(**_kwargs: Any) -> Iterator[Message]:
             "PASSWORDLESS_AUTH_METHODS has no message to prove an address with, or names a method that is not there.",
             f"Use {' or '.join(METHODS_OF_MESSAGES)}, and any of {', '.join(METHODS[2:])}.",
         )
-    highest = _highest_level()
+    highest = highest_level()
     for setting, levels in (
         ("LEVEL_FOR_STAFF", [settings.LEVEL_FOR_STAFF]),
         ("LEVEL_FOR_GROUPS", list(settings.LEVEL_FOR_GROUPS.values())),
@@ -151,7 +151,8 @@ def check_choices(**_kwargs: Any) -> Iterator[Message]:
             )
 
 
-def _highest_level() -> int:
+def highest_level() -> int:
+    """The rank of the highest level that the methods of the settings reach."""
     if "passkey" in settings.METHODS:
         return Level(Level.PHR).rank
     return Level(Level.MULTI if "totp" in settings.METHODS else Level.SINGLE).rank

@@ -32,6 +32,7 @@ SAFE_DEFAULTS: Final[dict[str, Any]] = {
         "address": "Your postal address",
         "avatar": "Your nickname and picture",
         "offline_access": "Access while you are away",
+        "avatar": "Your nickname and picture",
     },
     "DEFAULT_SCOPES": ["openid"],
     "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,
@@ -73,6 +74,7 @@ __all__ = [
     "hashed_secret",
     "is_hashed",
     "is_set",
+    "key_set_max_age",
     "new_access_token",
     "new_refresh_token",
     "oauth2_settings",
@@ -93,6 +95,11 @@ def set_safe_defaults(*, issuer: str) -> None:
 def is_set(name: str) -> bool:
     """Whether the host's own ``OAUTH2_PROVIDER`` has this setting."""
     return name in oauth2_settings.user_settings
+
+
+def key_set_max_age() -> int:
+    """Seconds that clients may keep what is published (``OIDC_JWKS_MAX_AGE_SECONDS``)."""
+    return int(oauth2_settings.OIDC_JWKS_MAX_AGE_SECONDS)
 
 
 def own_token_path() -> str:

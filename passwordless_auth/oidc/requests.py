@@ -22,7 +22,7 @@ from ..models import Level
 
 #: How the answer can travel (OAuth 2.0 Multiple Response Types; Form Post Response Mode).
 RESPONSE_MODES: Final = ("query", "fragment", "form_post", "web_message")
-PROMPTS: Final = frozenset({"none", "login", "consent", "select_account", "create"})
+PROMPTS: Final = ("none", "login", "consent", "select_account", "create")
 #: A code challenge by S256 is SHA-256 in base64url, nothing else (RFC 7636 §4.2).
 _S256: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
@@ -117,7 +117,7 @@ def _wishes(request: Request) -> Wishes:
     claims = _claims(request)
     acr, essential = _acr(request, claims)
     return Wishes(
-        prompt=prompt & PROMPTS,
+        prompt=prompt.intersection(PROMPTS),
         max_age=_max_age(request),
         acr=acr,
         acr_is_essential=essential,

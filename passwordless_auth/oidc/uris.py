@@ -119,7 +119,7 @@ def _parsed(uri: str) -> SplitResult:
 
 def _check_web(uri: str, url: SplitResult) -> None:
     host = url.hostname
-    if not host or "@" in url.netloc or not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host):
+    if not host or "@" in url.netloc or url.netloc.endswith(":") or not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host):
         raise _wrong(uri, _("%(uri)s has no host that can be read, or a user name before it."))
     if url.scheme == "http" and host not in LOOPBACK:
         raise _wrong(

@@ -26,7 +26,14 @@ WRONG = {
         "http://localhost.rp.example/",
         "http://10.0.0.1/",
     ],
-    "no host": ["https:///cb", "https:/cb", "https:cb", "https://ada@rp.example/", "https://localhost:x@rp.example/"],
+    "no host": [
+        "https:///cb",
+        "https:/cb",
+        "https://rp.example:/",
+        "https:cb",
+        "https://ada@rp.example/",
+        "https://localhost:x@rp.example/",
+    ],
     "begin with a scheme": ["/cb", "rp.example/cb", "//rp.example/cb", "", "HTTPS://rp.example/cb"],
     "letters": [
         "https://müller.example/cb",

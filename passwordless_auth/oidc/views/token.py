@@ -16,13 +16,13 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.generic.base import View
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749.errors import InvalidRequestError, OAuth2Error
 
 from ...requester import Requester
 from ...views.base import MAX_BODY
 from .. import clients
+from ..cors import ClientMixin
 from ..requests import single
 from ..server import server
 
@@ -33,14 +33,18 @@ _FORM: Final = "application/x-www-form-urlencoded"
 @method_decorator(transaction.non_atomic_requests, name="dispatch")
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 @method_decorator(csrf_exempt, name="dispatch")  # no cookie opens anything here
-class Endpoint(View):
+class Endpoint(ClientMixin):
     """An endpoint for Clients: form in, JSON out, errors as RFC 6749 §5.2 has them."""
 
     http_method_names: Sequence[str] = ("post", "options")
+    asked: Request | None = None
+
+    def calling_client(self) -> Any | None:
+        return self.asked.client if self.asked else None
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            asked = self.read(request)
+            self.asked = asked = self.read(request)
         except OAuth2Error as error:
             return self.refuse(error)
         with transaction.atomic(durable=True):
@@ -127,6 +131,8 @@ class RevokeView(Endpoint):
 class IntrospectView(Endpoint):
     """``/openid/introspect`` (RFC 7662)."""
 
+    for_scripts = False
+
     def answer(self, asked: Request) -> tuple[str, int, dict[str, str]]:
         endpoint = server()
         endpoint.validate_introspect_request(asked)
@@ -147,7 +153,7 @@ class UserinfoView(Endpoint):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            asked = Request(request.path, headers={})
+            self.asked = asked = Request(request.path, headers={})
             token = self._token(request)
             if not token:
                 return self._challenge(401)
