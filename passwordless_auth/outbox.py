@@ -193,9 +193,9 @@ def post_outcome(challenge: Challenge) -> None:
         return
     if settings.SENDER == "tasks":
         enqueue = import_string("passwordless_auth.tasks.enqueue_outcome")
-        transaction.on_commit(partial(enqueue, challenge.pk), robust=True)
+        transaction.on_commit(lambda: enqueue(challenge.pk), robust=True)
     elif settings.SENDER == "thread":
-        transaction.on_commit(partial(others.post_outcome, challenge.pk), robust=True)
+        transaction.on_commit(lambda: others.post_outcome(challenge.pk), robust=True)
 
 
 def _over() -> QuerySet[Delivery]:
