@@ -549,7 +549,7 @@ def check_weak_numbers(**_kwargs: Any) -> Iterator[Message]:
         yield _weak(109, "PASSWORDLESS_AUTH_LIMIT_FAILURES_PER_ACCOUNT allows more than 100 guesses.")
     for alias, wanted in settings.CHANNELS.items() if settings.SMS_COUNTRIES else ():
         if str(wanted.get("BACKEND", "")).startswith(CHANNELS_OF_ONE_MACHINE):
-            yield _weak(119, f"PASSWORDLESS_AUTH_CHANNELS[{alias!r}] sends to nobody: it is for development and tests.")
+            yield _weak(120, f"PASSWORDLESS_AUTH_CHANNELS[{alias!r}] sends to nobody: it is for development and tests.")
     if settings.SENDER == "inline":
         yield _weak(110, "PASSWORDLESS_AUTH_SENDER is 'inline': messages are sent within the request.")
 

@@ -210,7 +210,7 @@ WRONG = {
     "W116": [{"PENDING_LIFETIME": 901}],
     "W117": [{"LEVEL_LIFETIME": 86401}],
     "W114": [{"SESSION_COOKIE_DOMAIN": ".example.com"}],
-    "W119": [
+    "W120": [
         {
             "SMS_COUNTRIES": ["DE"],
             "CHANNELS": {**EMAIL, "sms": {"BACKEND": "passwordless_auth.channels.console.ConsoleChannel"}},
