@@ -37,6 +37,7 @@ def test_a_person_signs_in_by_the_code_of_a_text_message(site, people):
     person.asks(ada)
     person.sees("wait")
     expect(person.page.get_by_role("heading", level=1)).to_have_text("Check your phone")
+    expect(person.page.get_by_role("link", name="Change the number")).to_be_visible()
     message = site.message(ada)
     assert message["channel"] == "sms"
     assert message["text"].splitlines()[-1] == f"@localhost #{message['code']}"

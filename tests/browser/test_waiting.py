@@ -24,11 +24,17 @@ def test_the_state_of_the_message_changes_on_screen(site, person):
     expect(ago).to_have_text(re.compile(r"^now$|^\d+ seconds? ago$"))
     another = page.get_by_role("link", name="Use a recovery code")
     expect(another).to_be_hidden()
+    where_to_look = page.get_by_text("Look in the spam folder, too."), page.get_by_text("Type the code from the message")
+    for text in where_to_look:
+        expect(text).to_be_visible()
     site.set_delivery(ada, "delivered")
     expect(state).to_have_text("Delivered to your mailbox. If you don’t see it, look in the spam folder.")
     site.set_delivery(ada, "bounced")
     expect(state).to_have_text("This message could not be delivered. Please use another way.")
     expect(another).to_be_visible()
+    expect(page.get_by_role("heading", name="Another way to sign in")).to_be_visible()
+    for text in where_to_look:
+        expect(text).to_be_hidden()
     site.set_delivery(ada, "failed")
     expect(state).to_have_text("We could not send this message. Please check the address, and try again.")
     expect(state).to_have_attribute("role", "status")  # screen readers speak it
