@@ -229,6 +229,7 @@ def remove(session: enrolment.Session, public_id: str, *, requester: Requester, 
                 to=[row] if row.proven_at else [],
                 undoable=False,
                 identity=row.masked,
+                of=row.kind,
                 now=now,
             )
         accounts.detach(row)
@@ -285,6 +286,7 @@ def _told(
         sign_in_id=session.sign_in_id,
         to=[each for each in everybody if without is None or each.pk != without.pk],
         identity=row.masked,
+        of=row.kind,
         named=[row.kind, row.canonical],
         now=now,
         **facts,

@@ -31,7 +31,12 @@ class AccountView(PageView):
         return self.page_response(
             display=display_name(request.user),
             identities=[
-                {"address": row.identifier.display, "is_primary": row.is_primary, "proven": row.proven_at is not None}
+                {
+                    "kind": row.kind,
+                    "address": row.identifier.display,
+                    "is_primary": row.is_primary,
+                    "proven": row.proven_at is not None,
+                }
                 for row in identities
             ],
             sign_in=sign_in.summary() if sign_in else None,

@@ -30,6 +30,7 @@ from django.views.generic.base import View
 from .. import errands, sessions
 from ..conf import settings
 from ..exceptions import (
+    ChangesStopped,
     Expired,
     NoLink,
     PasswordlessError,
@@ -38,9 +39,9 @@ from ..exceptions import (
     TooManyRequests,
     WrongBrowser,
 )
-from ..flows import accounts, completion
+from ..flows import accounts, completion, ways_in
 from ..identifiers import PUBLIC_ID
-from ..models import Challenge, Level, Passkey, SignIn
+from ..models import Challenge, Level, Passkey, Profile, RecoveryCode, SignIn
 from ..models.challenge import message_named, newest_message
 from ..requester import BROWSER_COOKIE_AGE, Requester, browser_cookie_name, new_browser_key
 
@@ -214,14 +215,17 @@ class PageView(View):
     def refuse(self, refusal: PasswordlessError) -> HttpResponseBase:
         """The page for a refusal: what happened, and the next step."""
         retry_after = refusal.retry_after if isinstance(refusal, TooManyRequests) else 0
+        stopped = isinstance(refusal, ChangesStopped) and self.request.user.is_authenticated
+        actions = [self._anew()] if isinstance(refusal, StalePage) else self.actions_after(refusal)
         response = self.page_response(
             page="error",
             status=STATUS.get(refusal.code, 400),
             error_code=refusal.code,
             title=self.title_of(refusal),
             text=refusal.detail,
-            actions=[self._anew()] if isinstance(refusal, StalePage) else self.actions_after(refusal),
+            actions=[*ways_to_change(self.member, self.request.path), *actions] if stopped else actions,
             retry_after=retry_after,
+            stopped_until=Profile.objects.of(self.member).frozen_until if stopped else None,
         )
         if retry_after:
             response["Retry-After"] = str(retry_after)
@@ -317,6 +321,18 @@ def recovered_context(request: HttpRequest) -> dict[str, bool] | None:
     here = (sessions.facts_of(request) or {}).get("sign_in")
     enrolled_in = list(Passkey.objects.of(request.user).usable().values_list("enrolled_in", flat=True))
     return {"added": here in enrolled_in, "can_sign_in": bool(enrolled_in)}
+
+
+def ways_to_change(user: Any, next_url: str = "") -> list[Action]:
+    """What this person has that may change their account while a report has stopped all other changes."""
+    ways = []
+    if ways_in.has_passkey(user):
+        query = {"level": Level.PHR, "next": safe_next(next_url)}
+        kept = urlencode({name: value for name, value in query.items() if value})
+        ways.append(Action(_("Use a passkey"), f"{reverse('passwordless_auth:step_up')}?{kept}"))
+    if {"passkey", "recovery_code"} <= set(settings.METHODS) and RecoveryCode.objects.unused(user.pk).exists():
+        ways.append(Action(_("Use a recovery code"), reverse("passwordless_auth:recovery")))
+    return ways
 
 
 def safe_next(url: str) -> str:

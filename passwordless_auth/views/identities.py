@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponseBase
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from ..conf import settings
 from ..decorators import to_step_up
 from ..exceptions import ChangesStopped, PasswordlessError, StepUpRequired
-from ..flows import identities, linking, recovery
+from ..flows import enrolment, identities, linking, recovery
 from ..forms import IdentifierForm
-from ..models import Identity
-from .base import Action, PageView, is_recovered, see_other
+from ..models import Challenge, Identity, Profile
+from .base import Action, PageView, is_recovered, see_other, ways_to_change
 from .passkey import session_of
-from .sign_in import wait_url
+from .sign_in import identities_url, wait_url
 
 #: What the page can say has been done.
 NOTICES: Final = frozenset({"added", "already", "primary", "uses", "removed", "linked", "declined", "unlinked"})
@@ -39,7 +39,7 @@ class IdentitiesPageView(PageView):
     def actions_after(self, refusal: PasswordlessError) -> list[Action]:
         if is_recovered(self.request):
             return super().actions_after(refusal)
-        return [Action(_("Back to your addresses"), _url(), primary=True)]
+        return [Action(_("Back to your addresses"), identities_url(), primary=True)]
 
 
 class IdentitiesView(IdentitiesPageView):
@@ -66,46 +66,48 @@ class IdentitiesView(IdentitiesPageView):
             "decline": self._decline,
         }
         act = actions.get(request.POST.get("action", ""))
-        return act() if act else see_other(_url())
+        return act() if act else see_other(identities_url())
 
     def _add(self) -> HttpResponseBase:
         form = self.form_class(self.request.POST)
         if not form.is_valid():
             return self._page(form, status=400, error_code="invalid_identifier")
+        identifier = form.cleaned_data["identifier"]
         challenge = identities.start(
-            session_of(self.request), form.cleaned_data["identifier"], requester=self.with_browser(), next_url=_url()
+            session_of(self.request), identifier, requester=self.with_browser(), next_url=identities_url()
         )
         if challenge is None:
-            return see_other(_url("already"))
+            return see_other(identities_url("already", kind=identifier.kind))
         return self.keep_browser(see_other(wait_url(challenge)))
 
     def _primary(self) -> HttpResponseBase:
-        return self._changed("primary", identities.make_primary(*self._named(), requester=self.requester))
+        return self._changed("primary", identities.make_primary)
 
     def _uses(self) -> HttpResponseBase:
         ticked = self.request.POST.getlist("use")
         uses = identities.Uses(sign_in="sign_in" in ticked, recovery="recovery" in ticked, notices="notices" in ticked)
-        return self._changed("uses", identities.set_uses(*self._named(), uses, requester=self.requester))
+        return self._changed("uses", identities.set_uses, uses)
 
     def _remove(self) -> HttpResponseBase:
-        return self._changed("removed", identities.remove(*self._named(), requester=self.requester))
+        return self._changed("removed", identities.remove)
 
     def _unlink(self) -> HttpResponseBase:
-        return self._changed("unlinked", linking.unlink(*self._named(), requester=self.requester))
+        return self._changed("unlinked", linking.unlink)
 
     def _link(self) -> HttpResponseBase:
         linking.link(session_of(self.request), self.request.POST.get("challenge", ""), requester=self.requester)
-        return see_other(_url("linked"))
+        return see_other(identities_url("linked"))
 
     def _decline(self) -> HttpResponseBase:
         linking.decline(session_of(self.request), self.request.POST.get("challenge", ""), requester=self.requester)
-        return see_other(_url("declined"))
+        return see_other(identities_url("declined"))
 
-    def _named(self) -> tuple[Any, str]:
-        return session_of(self.request), self.request.POST.get("identity", "")
-
-    def _changed(self, notice: str, changed: bool) -> HttpResponseBase:
-        return see_other(_url(notice if changed else ""))
+    def _changed(self, notice: str, change: Callable[..., bool], *how: Any) -> HttpResponseBase:
+        """Make this change of the address that is named, and say so on the page."""
+        named = self.request.POST.get("identity", "")
+        row = Identity.objects.filter(user=self.member).with_public_id(named).first()
+        changed = change(session_of(self.request), named, *how, requester=self.requester)
+        return see_other(identities_url(notice, kind=row.kind) if changed and row else identities_url())
 
     def _page(self, form: IdentifierForm, *, status: int = 200, error_code: str = "") -> HttpResponseBase:
         session = session_of(self.request)
@@ -116,9 +118,11 @@ class IdentitiesView(IdentitiesPageView):
             error_code=error_code,
             form=form,
             identities=[shown(row) for row in identities.of(self.member)],
-            offer={"challenge_id": offered.public_id, "address": offered.identifier.display} if offered else None,
+            offer=_offer(offered) if offered else None,
             may_change=recovery.may_prepare(session),
+            stopped=_stopped(session),
             notice=notice if notice in NOTICES else "",
+            notice_of="phone" if self.request.GET.get("of") == "phone" else "email",
         )
 
 
@@ -131,11 +135,12 @@ class IdentityChangeView(IdentitiesPageView):
         rows = identities.of(self.member)
         row = next((each for each in rows if each.public_id == request.GET.get("identity")), None)
         if row is None:
-            return see_other(_url())
+            return see_other(identities_url())
         recovery.require_may_prepare(session_of(request))
         return self.page_response(
             identity=shown(row),
-            needed=identities.is_needed(row, rows),
+            needed=_needed(row, rows),
+            days_back=settings.REPORT_LIFETIME // 86400,
             recovers=recovery.recovers_by_address(self.member),
             together=[
                 each.identifier.display
@@ -161,6 +166,23 @@ def shown(row: Identity) -> dict[str, Any]:
     }
 
 
-def _url(notice: str = "") -> str:
-    path = reverse("passwordless_auth:identities")
-    return f"{path}?{urlencode({'notice': notice})}" if notice else path
+def _offer(offered: Challenge) -> dict[str, str]:
+    return {"challenge_id": offered.public_id, "address": offered.identifier.display, "kind": offered.kind}
+
+
+def _stopped(session: enrolment.Session) -> dict[str, Any] | None:
+    """What the page says while a report has stopped changes: ``None`` when this session may make them."""
+    profile = Profile.objects.of(session.user)
+    if not enrolment.is_frozen_out(profile, session):
+        return None
+    ways = ways_to_change(session.user, identities_url())
+    return {"text": ChangesStopped.detail, "until": profile.frozen_until, "ways": ways}
+
+
+def _needed(row: Identity, rows: list[Identity]) -> str:
+    """What has to come before this address can be removed: ``main`` (another one takes its place), ``another`` (which
+    there has to be first), or nothing."""
+    if not identities.is_needed(row, rows):
+        return ""
+    others = [each for each in rows if each != row and each.kind == row.kind and each.proven_at is not None]
+    return "main" if others else "another"

@@ -14,8 +14,8 @@ from django.views.decorators.debug import sensitive_variables
 from .. import sessions
 from ..conf import settings
 from ..exceptions import NoLink, PasswordlessError
-from ..flows import report
-from ..models import Challenge, Profile
+from ..flows import report, ways_in
+from ..models import Challenge, Profile, RecoveryCode
 from .base import Action, see_other, with_next
 from .link import LinkPageView, LinkView
 
@@ -52,6 +52,7 @@ class ReportConfirmView(LinkPageView):
             undoes=report.undoes(challenge),
             identity=challenge.params.get("identity", ""),
             by_operator=challenge.params.get("by_operator", False),
+            is_sign_in=challenge.params.get("kind") == "new_browser",
             hours=settings.FREEZE_LIFETIME // 3600,
             again=request.GET.get("again") == "1",
             **self._done(challenge),
@@ -96,7 +97,10 @@ class ReportConfirmView(LinkPageView):
             "undone": challenge.params.get("undone", {}),
             "frozen_until": Profile.objects.of(user).frozen_until,
             "has_password": report.by_other_code(challenge) and user.has_usable_password(),
-            "recovers": {"recovery_code", "passkey"} <= set(settings.METHODS),
+            # Whoever reads this mailbox would learn both by signing in.
+            "has_passkey": ways_in.has_passkey(user),
+            "has_codes": {"recovery_code", "passkey"} <= set(settings.METHODS)
+            and RecoveryCode.objects.unused(user.pk).exists(),
             "signed_in": self.request.user.is_authenticated,
             "sessions_url": reverse("passwordless_auth:sessions"),
             "login_url": with_next(reverse("passwordless_auth:login"), reverse("passwordless_auth:passkeys")),

@@ -38,6 +38,13 @@ def wait_url(challenge: Challenge, **extra: str) -> str:
     return f"{reverse('passwordless_auth:wait')}?{urlencode({'challenge': challenge.public_id, **extra})}"
 
 
+def identities_url(notice: str = "", *, kind: str = "") -> str:
+    """The page of a person's addresses, which says what was done (``notice``), and to which ``kind`` of address."""
+    query = {"notice": notice, "of": kind if kind == "phone" else ""}
+    kept = urlencode({name: value for name, value in query.items() if value})
+    return f"{reverse('passwordless_auth:identities')}{'?' if kept else ''}{kept}"
+
+
 def start_again(challenge: Challenge) -> Action:
     """One press, and the same address gets a new message."""
     url, fields = reverse("passwordless_auth:login"), {"identifier": challenge.canonical}
@@ -64,8 +71,8 @@ def after_answer(view: PageView, challenge: Challenge, answer: str, *, method: s
             raise WrongBrowser  # the account is that of a session there
         session = session_of(view.request) if view.request.user.is_authenticated else None
         proven = identities.prove(challenge, answer, method=method, session=session, requester=view.requester)
-        notice = "?notice=added" if proven.identity else ""  # else the page makes its offer
-        return reverse("passwordless_auth:identities") + notice
+        # Without one the page makes its offer.
+        return identities_url("added", kind=proven.identity.kind) if proven.identity else identities_url()
     outcome = sign_in.verify(
         challenge,
         answer,

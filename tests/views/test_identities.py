@@ -9,8 +9,8 @@ from passwordless_auth.exceptions import Superseded
 from passwordless_auth.flows import sign_in
 from passwordless_auth.models import Challenge, Event, Identity, Passkey, SignIn
 from passwordless_auth.requester import Requester
-from passwordless_auth.testing import outbox
-from passwordless_auth.testing.factories import UserFactory
+from passwordless_auth.testing import add_recovery_codes, outbox
+from passwordless_auth.testing.factories import PasskeyFactory, UserFactory
 from tests.conftest import Browser
 from tests.identities import (
     PAGE,
@@ -349,6 +349,26 @@ def test_while_changes_are_stopped_nothing_changes(browser, owner, ada, clock):
     assert "Changes to this account are stopped" in page.words
 
 
+def test_while_changes_are_stopped_the_page_says_so_and_what_may_change_them(browser, owner, ada, clock):
+    adds(browser, WORK)
+    reports(owner, notices("An address was added")[ADA])
+    clock.shift(61)
+    owner.sign_in(ADA)
+
+    page = visit(owner, PAGE)
+    assert "Changes to this account are stopped" in page.words
+    assert "Otherwise wait until" in page.words
+    assert "asked to confirm" not in page.words
+    assert page.next_steps[1:] == ["Back to your account"]  # there is no passkey, and no recovery code
+
+    add_recovery_codes(ada)
+    PasskeyFactory(user=ada)
+    for page in (visit(owner, PAGE), Page(asks_to_add(owner, HOME))):
+        assert {"Use a passkey", "Use a recovery code"} <= set(page.next_steps)
+        assert page.press(owner, "Use a recovery code").name == "recovery"
+        assert page.press(owner, "Use a passkey").name == "step_up"
+
+
 def test_it_takes_a_token(browser, ada):
     for data in ({"action": "add", "identifier": WORK}, {"action": "remove", "identity": identity(ADA).public_id}):
         assert browser.post(PAGE, data).status_code == 403
@@ -505,6 +525,35 @@ def test_the_main_address_is_not_removed(browser, ada):
     assert not notices("An address was removed")
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        (ADA, "To remove it, add another e-mail address first, and make that your main one."),
+        ("+4915123456789", "To remove it, add an e-mail address first."),
+    ],
+)
+def test_the_page_of_the_only_address_says_what_comes_before_its_removal(browser, sms, clock, address, said):
+    browser.sign_in(address)
+    page = visit(browser, f"{PAGE}change/?identity={identity(address).public_id}")
+
+    assert said in page.words
+    assert "Remove it" not in page.next_steps
+
+
+def test_the_page_says_what_a_removal_means_and_how_long_there_is_a_way_back(browser, ada):
+    adds(browser, WORK)
+    page = visit(browser, f"{PAGE}change/?identity={identity(WORK).public_id}")
+    assert "Then it no longer signs you in, and gets no messages about your account." in page.words
+    assert (
+        "We tell all your addresses, this one too. For 7 days, the link in that message brings it back." in page.words
+    )
+
+    Identity.objects.filter(canonical=WORK).update(proven_at=None)
+    page = visit(browser, f"{PAGE}change/?identity={identity(WORK).public_id}")
+    assert "It was never confirmed, and signs nobody in." in page.words
+    assert "this one too" not in page.words
+
+
 def test_the_last_way_in_is_not_removed(browser, ada):
     """Its main address signs nobody in: what does is the other one."""
     adds(browser, WORK)
@@ -659,7 +708,12 @@ def test_what_is_no_id_changes_nothing(browser, ada, text):
 
 # -- phone numbers
 
-PHONE = "+4915123456789"
+PHONE, OTHER_PHONE = "+4915123456789", "+4915123456780"
+
+
+def adds_another(browser, clock, address):
+    clock.shift(61)
+    return adds(browser, address)
 
 
 def test_a_phone_number_is_added_beside_the_e_mail_address(browser, other_browser, sms, ada, clock):
@@ -670,7 +724,7 @@ def test_a_phone_number_is_added_beside_the_e_mail_address(browser, other_browse
     assert (row.kind, row.user, row.is_primary) == ("phone", ada, True)  # the first of its kind
     ada.refresh_from_db()
     assert ada.email == ADA
-    assert set(notices("An address was added")) == {ADA}
+    assert set(notices("A phone number was added")) == {ADA}
     clock.shift(61)
     other_browser.sign_in(PHONE)
     assert other_browser.who()["user"]["email"] == ADA
@@ -693,11 +747,34 @@ def test_an_e_mail_address_beside_a_phone_number_is_that_of_the_user(browser, sm
     assert identity(WORK).is_primary
 
 
+def test_a_number_is_called_a_number(browser, sms, ada, clock):
+    assert "Add this number" in visit(browser, asks_to_add(browser, PHONE)["Location"]).next_steps
+
+    page = adds_another(browser, clock, PHONE)
+    assert "The number was added to your account." in page.words
+    assert (page.words.count("Main address"), page.words.count("Main number")) == (1, 1)
+    account = visit(browser, "/account/").words
+    assert (account.count("Main address"), account.count("Main number")) == (1, 1)
+
+    adds_another(browser, clock, OTHER_PHONE)
+    assert "A phone number was added to your account" in outbox.last_message(PHONE).text
+    page = visit(browser, f"{PAGE}change/?identity={identity(OTHER_PHONE).public_id}")
+    assert "Change this number" in page.words
+    assert "this address" not in page.words
+    page = page.press(browser, "Make it my main number")
+    assert "Your main number was changed." in page.words
+    assert "The main phone number of your account" in outbox.last_message(PHONE).text
+    assert "The main phone number of your account is +49•••80 now." in outbox.last_message(ADA).body
+    page = change(browser, PHONE, "remove")
+    assert "The number was removed." in page.words
+    assert "The phone number +49•••89 no longer signs in" in outbox.last_message(ADA).body
+
+
 def test_the_only_number_can_be_removed(browser, sms, ada):
     adds(browser, PHONE)
     page = change(browser, PHONE, "remove")
 
-    assert "The address was removed." in page.words
+    assert "The number was removed." in page.words
     assert not Identity.objects.filter(canonical=PHONE).exists()
 
 
@@ -707,7 +784,7 @@ def test_of_two_numbers_the_main_one_stays(browser, sms, ada, clock):
 
     assert change(browser, PHONE, "remove").code == "primary_identity"
     change(browser, "+4915123456780", "primary")
-    assert "The address was removed." in change(browser, PHONE, "remove").words
+    assert "The number was removed." in change(browser, PHONE, "remove").words
     ada.refresh_from_db()
     assert ada.email == ADA
 

@@ -1,5 +1,7 @@
 """A sign-in with a browser that the account has not seen is told to its other addresses."""
 
+import re
+
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail
@@ -13,6 +15,8 @@ from tests.passkeys import sign_in as sign_in_by_passkey
 from tests.passkeys import with_passkey
 from tests.recovery import make_codes, recover
 from tests.totp import sign_in_with_app, with_app
+
+from .pages import visit
 
 pytestmark = pytest.mark.django_db
 
@@ -53,6 +57,26 @@ def test_the_other_addresses_hear_of_it_and_the_one_that_was_used_does_not(other
     assert "Firefox on Linux" in told[WORK].body
     assert "127.0.0.1" in told[WORK].body
     assert says_link(told[WORK])
+
+
+def test_it_is_called_a_sign_in_and_no_change(other_browser, ada):
+    other_browser.sign_in(ADA)
+    message = notices(NEW)[WORK]
+    html = message.alternatives[0][0]
+    for text in (message.body, html):
+        assert "Your account has changed" not in text
+        assert "Asked from" not in text
+        assert "The link works for 7 days." in text
+    assert "From: Firefox on Linux" in message.body
+    assert ">New sign-in</h1>" in html
+
+    link = re.search(r"/login/report/\S+", message.body)[0]
+    reader = Browser()
+    page = visit(reader, link)
+    assert "Signed in from Firefox on Linux" in page.words
+    assert "That browser is signed out, and loses what was added with it since." in page.words
+    assert "the change" not in page.words
+    assert "That browser is signed out." in page.press(reader, "This wasn’t me").words
 
 
 def test_a_browser_that_was_here_before_is_told_to_nobody(browser, ada):

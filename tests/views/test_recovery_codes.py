@@ -244,7 +244,7 @@ def test_the_person_chooses_which_addresses_recover(browser, two_addresses):
     assert response["Location"] == f"{PATH}?notice=addresses"
     assert chosen() == {"ada@work.example"}
     page = visit(browser, response["Location"])
-    assert "Your choice is kept." in page.words
+    assert "Your choice is saved." in page.words
     assert page.html.count(" checked") == 1
     for address in two_addresses:
         assert "has chosen anew which of its addresses may recover it" in outbox.last_message(address).body

@@ -13,7 +13,7 @@ from passwordless_auth import signals
 from passwordless_auth.flows import notices, operator
 from passwordless_auth.models import Challenge, Delivery, Event, Identity, Passkey, Profile, RecoveryCode, SignIn, Totp
 from passwordless_auth.requester import Requester
-from passwordless_auth.testing import outbox
+from passwordless_auth.testing import add_recovery_codes, outbox
 from passwordless_auth.testing.authenticator import Authenticator
 from tests.conftest import Browser
 from tests.passkeys import asked_to_register, register, sign_in, with_passkey
@@ -155,6 +155,27 @@ def test_it_ends_the_session_that_added_it_and_leaves_the_owners_own_way_in(owne
 
     assert not browser.who()["authenticated"], "the stolen session is this one"
     assert sign_in(browser, ada).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("passkey", "codes", "said", "offered"),
+    [
+        (True, True, "Sign in with a passkey of yours, or with a recovery code.", {"passkey", "code"}),
+        (True, False, "Sign in with a passkey of yours. Until", {"passkey"}),
+        (False, True, "Sign in with a recovery code. Until", {"code", "sign_in"}),
+        (False, False, "Your account has no passkey that works, and no recovery code.", {"sign_in"}),
+    ],
+)
+def test_the_page_after_it_leads_to_what_the_account_has(owner, stolen, passkey, codes, said, offered):
+    Passkey.objects.exclude(name="Mine").update(confirmed=passkey, blocked_at=None if passkey else timezone.now())
+    if codes:  # older than what was reported, which takes younger ones with it
+        add_recovery_codes(User.objects.get())
+        RecoveryCode.objects.update(created_at=timezone.now() - timedelta(days=1))
+    page = reports(owner, report_link())
+
+    assert said in page.words
+    labels = {"passkey": "Sign in with a passkey", "code": "Use a recovery code", "sign_in": "Go to sign-in"}
+    assert {name for name, label in labels.items() if label in page.next_steps} == offered
 
 
 def test_other_sessions_go_on(owner, ada, stolen):
