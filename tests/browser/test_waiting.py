@@ -24,7 +24,10 @@ def test_the_state_of_the_message_changes_on_screen(site, person):
     expect(ago).to_have_text(re.compile(r"^now$|^\d+ seconds? ago$"))
     another = page.get_by_role("link", name="Use a recovery code")
     expect(another).to_be_hidden()
-    where_to_look = page.get_by_text("Look in the spam folder, too."), page.get_by_text("Type the code from the message")
+    where_to_look = (
+        page.get_by_text("Look in the spam folder, too."),
+        page.get_by_text("Type the code from the message"),
+    )
     for text in where_to_look:
         expect(text).to_be_visible()
     site.set_delivery(ada, "delivered")
