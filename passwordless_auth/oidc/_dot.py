@@ -32,7 +32,6 @@ SAFE_DEFAULTS: Final[dict[str, Any]] = {
         "address": "Your postal address",
         "avatar": "Your nickname and picture",
         "offline_access": "Access while you are away",
-        "avatar": "Your nickname and picture",
     },
     "DEFAULT_SCOPES": ["openid"],
     "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,
