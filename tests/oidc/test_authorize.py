@@ -81,6 +81,14 @@ def test_login_hint_is_filled_in(app, browser):
     assert 'value="ada@example.com"' in page.content.decode()
 
 
+def test_ui_locales(app, browser):
+    response = app.ask(ui_locales="tlh de-AT en")
+
+    page = browser.get(response.url)
+
+    assert '<html lang="de"' in page.content.decode()
+
+
 def test_the_client_s_own_rules_of_the_code_hold(app, browser):
     ClientSettings.objects.update(code_length=8)
     onward = query_of(app.ask().url)["next"]

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
+from django.conf import settings as django_settings
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from oauthlib.oauth2.rfc6749.errors import CustomOAuth2Error, FatalClientError, OAuth2Error
@@ -55,7 +56,7 @@ class AuthorizationPage(PageView):
         row = row or authorize.keep(draft, requester=self.with_browser(), now=now)
         if isinstance(due, Question):
             return self.ask(due, draft, row)
-        return self.keep_browser(see_other(way_to(due, draft, row)))
+        return self.speak(draft, self.keep_browser(see_other(way_to(due, draft, row))))
 
     def present(self, application: Any) -> Present | None:
         """Who is signed in at this browser, with what they have allowed the Client."""
@@ -74,7 +75,26 @@ class AuthorizationPage(PageView):
 
     def ask(self, question: Question, draft: Draft, row: AuthorizationRequest) -> HttpResponseBase:
         """Pages have the address of the continuation: it can be opened again."""
-        return self.keep_browser(see_other(continue_url(row)))
+        return self.speak(draft, self.keep_browser(see_other(continue_url(row))))
+
+    def speak(self, draft: Draft, response: HttpResponseBase) -> HttpResponseBase:
+        """``ui_locales``: the pages to come are in the first of these languages that this site has."""
+        for wanted in draft.request.wishes.ui_locales:
+            try:
+                language = translation.get_supported_language_variant(wanted)
+            except LookupError:
+                continue
+            response.set_cookie(
+                django_settings.LANGUAGE_COOKIE_NAME,
+                language,
+                path=django_settings.LANGUAGE_COOKIE_PATH,
+                domain=django_settings.LANGUAGE_COOKIE_DOMAIN,
+                secure=django_settings.LANGUAGE_COOKIE_SECURE,
+                httponly=django_settings.LANGUAGE_COOKIE_HTTPONLY,
+                samesite=django_settings.LANGUAGE_COOKIE_SAMESITE,
+            )
+            break
+        return response
 
     # -- the answer
 
