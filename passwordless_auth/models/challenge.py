@@ -161,11 +161,11 @@ class Challenge(models.Model):
         SUPERSEDED = "superseded", _("replaced by a newer one")
         CANCELLED = "cancelled", _("stopped")
 
-    public_id = models.CharField(max_length=22, unique=True, default=derivation.new_public_id, editable=False)
+    public_id = models.CharField(max_length=22, default=derivation.new_public_id, editable=False)
     purpose = models.CharField(max_length=16, choices=Purpose.choices)
     # "" where no address is asked: a passkey says itself who it belongs to.
     kind = models.CharField(max_length=8, choices=KINDS, blank=True, default="")
-    canonical = models.CharField(_("address"), max_length=254, db_index=True, blank=True, default="")
+    canonical = models.CharField(_("address"), max_length=254, blank=True, default="")
     identity = models.ForeignKey(
         "passwordless_auth.Identity", models.SET_NULL, null=True, blank=True, related_name="+", db_index=True
     )
@@ -178,7 +178,7 @@ class Challenge(models.Model):
     next_url = models.CharField(max_length=2000, blank=True, default="")
 
     # Who asks
-    browser_digest = models.CharField(max_length=64, blank=True, default="", db_index=True, editable=False)
+    browser_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
     from_known_browser = models.BooleanField(default=False)
     ip = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
     user_agent = models.CharField(max_length=256, blank=True, default="")
@@ -198,7 +198,7 @@ class Challenge(models.Model):
 
     # How it goes
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
-    open_scope = models.CharField(max_length=64, null=True, blank=True, unique=True, editable=False)
+    open_scope = models.CharField(max_length=64, null=True, blank=True, editable=False)
     tries = models.PositiveSmallIntegerField(default=0)
     spent_by = models.CharField(max_length=16, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -215,6 +215,16 @@ class Challenge(models.Model):
     class Meta:
         verbose_name = _("challenge")
         verbose_name_plural = _("challenges")
+        # Named here and not at the columns: there, Django makes PostgreSQL keep each of them twice, the second time for
+        # a LIKE that nobody asks.
+        constraints = (
+            models.UniqueConstraint(fields=["public_id"], name="passwordless_challenge_public_id"),
+            models.UniqueConstraint(fields=["open_scope"], name="passwordless_challenge_open_scope"),
+        )
+        indexes = (
+            models.Index(fields=["canonical"], name="passwordless_challenge_address"),
+            models.Index(fields=["browser_digest"], name="passwordless_challenge_browser"),
+        )
 
     def __str__(self) -> str:
         return f"{self.purpose} {self.masked}"

@@ -163,10 +163,10 @@ class Delivery(models.Model):
     #: What ``error`` explains.
     TROUBLE: Final = frozenset({State.FAILED, State.DEFERRED, State.REJECTED, State.BOUNCED, State.COMPLAINED})
 
-    public_id = models.CharField(max_length=22, unique=True, default=derivation.new_public_id, editable=False)
+    public_id = models.CharField(max_length=22, default=derivation.new_public_id, editable=False)
     kind = models.CharField(max_length=32)
     channel = models.CharField(max_length=32, default="email")
-    canonical = models.CharField(_("address"), max_length=254, blank=True, default="", db_index=True)
+    canonical = models.CharField(_("address"), max_length=254, blank=True, default="")
     challenge = models.ForeignKey(
         "passwordless_auth.Challenge", models.CASCADE, null=True, blank=True, related_name="deliveries"
     )
@@ -182,7 +182,7 @@ class Delivery(models.Model):
     handed_over_at = models.DateTimeField(null=True, blank=True)
     #: Who has it: the name of the mail service, or the channel's alias.
     provider = models.CharField(_("provider"), max_length=64, blank=True, default="")
-    provider_id = models.CharField(_("provider’s id"), max_length=255, blank=True, default="", db_index=True)
+    provider_id = models.CharField(_("provider’s id"), max_length=255, blank=True, default="")
     cost = models.DecimalField(_("cost"), max_digits=12, decimal_places=6, null=True, blank=True)
     currency = models.CharField(_("currency"), max_length=3, blank=True, default="")
     #: When its provider is told at the latest whether the code was typed; ``None`` where it did not ask, or knows.
@@ -197,7 +197,13 @@ class Delivery(models.Model):
     class Meta:
         verbose_name = _("delivery")
         verbose_name_plural = _("deliveries")
-        indexes = (models.Index(fields=["state", "available_at"], name="passwordless_delivery_due"),)
+        # As at Challenge: once each.
+        constraints = (models.UniqueConstraint(fields=["public_id"], name="passwordless_delivery_public_id"),)
+        indexes = (
+            models.Index(fields=["state", "available_at"], name="passwordless_delivery_due"),
+            models.Index(fields=["canonical"], name="passwordless_delivery_address"),
+            models.Index(fields=["provider_id"], name="passwordless_delivery_provider"),
+        )
 
     def __str__(self) -> str:
         return f"{self.kind} {self.masked}"

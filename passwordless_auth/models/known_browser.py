@@ -33,7 +33,8 @@ class KnownBrowserQuerySet(models.QuerySet["KnownBrowser"]):
 class KnownBrowser(models.Model):
     """A browser that has signed in as this user before, by the digest of its long-lived key."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    # Found by the index of the constraint, which begins with it.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False)
     browser_digest = models.CharField(max_length=64)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     last_used_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)

@@ -91,7 +91,7 @@ class SignInQuerySet(PublicIdQuerySet["SignIn"]):
 class SignIn(models.Model):
     """The browser session that proofs have built, from the first accepted proof to its end."""
 
-    public_id = models.CharField(max_length=22, unique=True, default=derivation.new_public_id, editable=False)
+    public_id = models.CharField(max_length=22, default=derivation.new_public_id, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="passwordless_sign_ins")
     proofs = models.JSONField(default=list)
     level = models.CharField(max_length=16, choices=Level.choices)
@@ -126,6 +126,8 @@ class SignIn(models.Model):
     class Meta:
         verbose_name = _("sign-in")
         verbose_name_plural = _("sign-ins")
+        # As at Challenge: once.
+        constraints = (models.UniqueConstraint(fields=["public_id"], name="passwordless_sign_in_public_id"),)
         indexes = (models.Index(fields=["ended_at", "last_seen_at"], name="passwordless_sign_in_ended"),)
 
     def __str__(self) -> str:

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from passwordless_auth import signals
-from passwordless_auth.models import Event, Identity, KnownBrowser, Profile, Proof, SignIn
+from passwordless_auth.models import Challenge, Delivery, Event, Identity, KnownBrowser, Profile, Proof, SignIn
 from passwordless_auth.models.event import announce, record
 from passwordless_auth.requester import Requester
 
@@ -158,3 +158,17 @@ def test_a_receiver_that_fails_takes_nothing_with_it(ada, django_capture_on_comm
         signals.security_event.disconnect(receive)
 
     assert Event.objects.get().user == ada
+
+
+# -- indexes
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="only there has Django a second index for LIKE")
+@pytest.mark.parametrize("model", [Challenge, Delivery, SignIn])
+def test_what_every_sign_in_writes_has_no_column_in_two_indexes_by_itself(model):
+    with connection.cursor() as cursor:
+        constraints = connection.introspection.get_constraints(cursor, model._meta.db_table).values()
+
+    alone = [each["columns"][0] for each in constraints if each["index"] and len(each["columns"]) == 1]
+    assert len(alone) == len(set(alone))
+    assert "public_id" in alone
