@@ -23,6 +23,7 @@ from oauth2_provider.settings import DEFAULTS, oauth2_settings
 #: tell where that is weaker.
 SAFE_DEFAULTS: Final[dict[str, Any]] = {
     "OIDC_ENABLED": True,
+    "APPLICATION_ADMIN_CLASS": "passwordless_auth.oidc.admin.clients.ClientAdmin",
     "OAUTH2_VALIDATOR_CLASS": "passwordless_auth.oidc.resources.ResourceValidator",
     "SCOPES": {
         "openid": "Sign you in",

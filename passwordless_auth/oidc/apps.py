@@ -24,9 +24,11 @@ class OidcConfig(AppConfig):
     verbose_name = _("OpenID provider")
     default_auto_field = "django.db.models.BigAutoField"
 
-    def ready(self) -> None:
-        from .. import errands
-        from . import _dot, checks
+    def import_models(self) -> None:
+        """Before any app is ready: the admin, which may come first, asks django-oauth-toolkit for the class of its
+        page."""
+        super().import_models()
+        from . import _dot
         from .conf import settings
 
         try:
@@ -34,5 +36,10 @@ class OidcConfig(AppConfig):
         except ImproperlyConfigured:  # told by the core's checks
             issuer = ""
         _dot.set_safe_defaults(issuer=issuer)
+
+    def ready(self) -> None:
+        from .. import errands
+        from . import checks
+
         checks.register_all()
         errands.register(_find_errand)

@@ -36,6 +36,12 @@ AuthMethod = ClientSettings.AuthMethod
 #: Longer ones are typed wrong.
 MOST_DIGITS: Final = 10
 
+KINDS: Final = {
+    Kind.WEB: _("Web application: pages that a server makes; it keeps a secret"),
+    Kind.SPA: _("Single-page application: a script in the browser; it keeps no secret"),
+    Kind.NATIVE: _("Native application: on a phone or a computer; it keeps no secret"),
+    Kind.M2M: _("Machine: a program that acts for itself, without people"),
+}
 RESPONSE_TYPES: Final = {
     "code": _("code: the right one for all new clients"),
     "code id_token": _("code id_token: an ID token through the browser as well (hybrid)"),
@@ -156,7 +162,7 @@ class ClientForm(ModelForm):
         model = _dot.get_application_model()
         fields: ClassVar[list[str]] = []
 
-    kind = forms.ChoiceField(label=_("kind"), choices=Kind.choices, widget=forms.RadioSelect)
+    kind = forms.ChoiceField(label=_("kind"), choices=list(KINDS.items()), widget=forms.RadioSelect)
     name = forms.CharField(
         label=_("name"),
         max_length=80,
@@ -294,7 +300,12 @@ class ClientForm(ModelForm):
         self.settings = ClientSettings.of(self.instance) if known else ClientSettings(application=self.instance)
         self.fields["id_token_alg"].choices = [(alg, alg) for alg in settings.OIDC_SIGNING_ALGORITHMS]  # type: ignore[attr-defined]
         self.fields["client_id"].disabled = known
-        told = {"kind": Kind.WEB, "response_types": ["code"], "refresh": ClientSettings.Refresh.OFFLINE_ACCESS}
+        told = {
+            "kind": Kind.WEB,
+            "client_id": self.instance.client_id,
+            "response_types": ["code"],
+            "refresh": ClientSettings.Refresh.OFFLINE_ACCESS,
+        }
         self.initial.update(_initial_of(self.instance, self.settings) if known else told)
         self.initial.update(options.get("initial") or {})
 
@@ -407,6 +418,9 @@ class ClientForm(ModelForm):
             self.write(operator=Operator("", ""))
         return self.instance
 
+    def save_m2m(self) -> None:
+        """The admin asks for it; a client has no such relations."""
+
     @sensitive_variables()
     def apply(self) -> None:
         """Put what was asked for into the two rows, and give the client a secret where it needs one."""
@@ -459,9 +473,10 @@ class ClientForm(ModelForm):
             self.settings.application = self.instance
             self.settings.save()
             facts = {"client_id": self.instance.client_id, "operator": operator.name[:150]}
-            if made or self.changed_data:
-                changed = [] if made else sorted(self.changed_data)
-                record("client_made" if made else "client_changed", requester=requester, **facts, fields=changed)
+            if made:
+                record("client_made", requester=requester, **facts)
+            elif self.is_bound and self.changed_data:
+                record("client_changed", requester=requester, **facts, fields=sorted(self.changed_data))
             if self.new_secret:
                 record("client_secret_made", requester=requester, **facts)
 
