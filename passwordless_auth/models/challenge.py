@@ -198,7 +198,7 @@ class Challenge(models.Model):
 
     # How it goes
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
-    open_scope = models.CharField(max_length=64, null=True, blank=True, editable=False)
+    open_scope = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001 (unique)
     tries = models.PositiveSmallIntegerField(default=0)
     spent_by = models.CharField(max_length=16, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -165,10 +165,10 @@ def test_a_receiver_that_fails_takes_nothing_with_it(ada, django_capture_on_comm
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="only there has Django a second index for LIKE")
 @pytest.mark.parametrize("model", [Challenge, Delivery, SignIn])
-def test_what_every_sign_in_writes_has_no_column_in_two_indexes_by_itself(model):
+def test_no_column_that_every_sign_in_writes_has_an_index_for_like(model):
     with connection.cursor() as cursor:
-        constraints = connection.introspection.get_constraints(cursor, model._meta.db_table).values()
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE tablename = %s", [model._meta.db_table])
+        indexes = [definition for (definition,) in cursor.fetchall()]
 
-    alone = [each["columns"][0] for each in constraints if each["index"] and len(each["columns"]) == 1]
-    assert len(alone) == len(set(alone))
-    assert "public_id" in alone
+    assert any("(public_id)" in index for index in indexes)
+    assert not [index for index in indexes if "_pattern_ops" in index]
