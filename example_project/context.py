@@ -4,5 +4,10 @@ from passwordless_auth.conf import settings
 
 
 def site(request):
-    """What every page of the example shows: the name of the site, and whether the inbox is there."""
-    return {"site_name": settings.SITE_NAME, "inbox": django_settings.INBOX}
+    """What every page of the example shows: the name of the site, whether the inbox is there, and where the demo's
+    other site is."""
+    return {
+        "site_name": settings.SITE_NAME,
+        "inbox": django_settings.INBOX,
+        "client_url": django_settings.CLIENT_URL,
+    }

@@ -22,12 +22,16 @@ def find_example() -> None:
 
 
 def prepare_demo(arguments: list[str]) -> None:
-    """The demo shows its own inbox and lives at its own port; both have to be known when the settings are read."""
+    """The demo shows its own inbox, and it and its client live at ports of their own: all of this has to be known when
+    the settings are read."""
     options = argparse.ArgumentParser(add_help=False)
     options.add_argument("--port", default="8000")
-    port = options.parse_known_args(arguments)[0].port
+    options.add_argument("--client-port")
+    given = options.parse_known_args(arguments)[0]
+    client_port = given.client_port or (str(int(given.port) + 1) if given.port.isdigit() else "")
     os.environ.setdefault("INBOX", "1")
-    os.environ.setdefault("SITE_URL", f"http://localhost:{port}")
+    os.environ.setdefault("SITE_URL", f"http://localhost:{given.port}")
+    os.environ.setdefault("CLIENT_URL", f"http://localhost:{client_port}" if client_port.strip("0") else "")
 
 
 def main() -> None:

@@ -9,6 +9,8 @@ them the example runs on your machine, with a SQLite file and mail to the consol
     DATABASE_URL    sqlite, postgres or mysql          sqlite:///…/example_project/db.sqlite3
     CACHE_URL       redis://host:port/number           memory of each process
     INBOX           1: keep messages and show them     0 (``manage.py demo``: 1)
+    CLIENT_URL      a site that people sign in to with this one: another one of the demo
+                                                       none (``manage.py demo``: http://localhost:8001)
     EMAIL_HOST      a mail server; and EMAIL_PORT …    the console
     TWILIO_…        who sends text messages            the console
     PASSWORDLESS_AUTH_…                                see below
@@ -29,6 +31,7 @@ HERE = Path(__file__).resolve().parent
 DEBUG = env("DEBUG", True)
 INBOX = env("INBOX", False)
 SITE_URL = env("SITE_URL", "http://localhost:8000").rstrip("/")
+CLIENT_URL = env("CLIENT_URL", "").rstrip("/")
 
 SITE = urlsplit(SITE_URL)
 HTTPS = SITE.scheme == "https"
@@ -137,6 +140,11 @@ for name, kind in {
     value = env(f"PASSWORDLESS_AUTH_{name}", kind=kind)
     if value is not None:
         globals()[f"PASSWORDLESS_AUTH_{name}"] = value
+
+
+# == The OpenID provider: two apps, and a line in urls.py ===========================================================
+
+INSTALLED_APPS += ["oauth2_provider", "passwordless_auth.oidc"]
 
 
 # == Django's own ===================================================================================================

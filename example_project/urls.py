@@ -7,6 +7,8 @@ from example_project import views
 urlpatterns = [
     # 6. The sixth line of passwordless_auth: its pages, at the root of the site.
     path("", include("passwordless_auth.urls")),
+    # That of its OpenID provider; discovery has to be at the root, too.
+    path("", include("passwordless_auth.oidc.urls")),
     path("", views.home, name="home"),
     path("members/", views.members, name="members"),
     path("members/recent/", views.recent, name="recent"),

@@ -33,7 +33,18 @@ ENVIRONMENT = {
 }
 
 #: Variables of the tests' own process that must not reach the site.
-OTHERS = ("PASSWORDLESS_AUTH_", "DATABASE_", "DJANGO_", "CACHE_", "EMAIL_", "SECRET_", "SITE_", "SESSION_", "COV")
+OTHERS = (
+    "PASSWORDLESS_AUTH_",
+    "CLIENT_URL",
+    "DATABASE_",
+    "DJANGO_",
+    "CACHE_",
+    "EMAIL_",
+    "SECRET_",
+    "SITE_",
+    "SESSION_",
+    "COV",
+)
 
 _numbers = itertools.count(1)
 
@@ -65,7 +76,8 @@ class Site:
         }
 
     def command(self) -> list[str]:
-        return [sys.executable, str(ROOT / "example_project" / "manage.py"), "demo", "--port", str(self.port)]
+        manage = str(ROOT / "example_project" / "manage.py")
+        return [sys.executable, manage, "demo", "--port", str(self.port), "--client-port", "0"]
 
     def read(self, path: str) -> bytes:
         """What the site answers to somebody who sits beside it."""

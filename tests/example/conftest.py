@@ -22,7 +22,7 @@ MANAGE = Path(__file__).parents[2] / "example_project" / "manage.py"
 
 #: Variables of the tests' own process that the example would take for its own.
 OTHERS = re.compile(
-    r"(ALLOWED|CACHE|COV|DATABASE|DEBUG|DEFAULT|DJANGO|EMAIL|INBOX|LOG|PASSWORDLESS_AUTH|SECRET|SECURE|SESSION|SITE"
+    r"(ALLOWED|CACHE|CLIENT|COV|DATABASE|DEBUG|DEFAULT|DJANGO|EMAIL|INBOX|LOG|PASSWORDLESS_AUTH|SECRET|SECURE|SESSION|SITE"
     r"|TASKS|TIME_ZONE)"
 )
 
@@ -81,8 +81,8 @@ class Visitor:
         except urllib.error.HTTPError as error:
             return Answer(error)
 
-    def post(self, path, **data):
-        token = next(cookie.value for cookie in self.cookies if cookie.name == "csrftoken")
+    def post(self, path, cookie="csrftoken", **data):
+        token = next(kept.value for kept in self.cookies if kept.name == cookie)
         return self.get(path, {**data, "csrfmiddlewaretoken": token})
 
 
@@ -90,10 +90,12 @@ class Site:
     """``manage.py demo`` as somebody runs it who has switched DEBUG off."""
 
     def __init__(self, folder):
-        with socket.socket() as probe:
+        with socket.socket() as probe, socket.socket() as another:
             probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+            another.bind(("127.0.0.1", 0))
+            self.port, self.client_port = probe.getsockname()[1], another.getsockname()[1]
         self.url = f"http://localhost:{self.port}"
+        self.client_url = f"http://localhost:{self.client_port}"
         self.folder = folder
         self.log = folder / "log"
         self.database = folder / "site.sqlite3"
@@ -108,6 +110,7 @@ class Site:
 
     def start(self):
         command = [sys.executable, "-W", "error", str(MANAGE), "demo", "--port", str(self.port)]
+        command += ["--client-port", str(self.client_port)]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 # Deaf to Ctrl-C, as a shell starts what it starts in the background: the demo hears it all the same.
@@ -133,7 +136,7 @@ class Site:
             self.process.wait()
 
     def manage(self, *arguments):
-        return manage(*arguments, cwd=self.folder, **{**self.environment, "INBOX": "1"})
+        return manage(*arguments, cwd=self.folder, **{**self.environment, "INBOX": "1", "CLIENT_URL": self.client_url})
 
     def visitor(self, language="en"):
         return Visitor(self.url, language)

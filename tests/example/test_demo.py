@@ -1,6 +1,9 @@
 """``manage.py demo``, through its front door."""
 
 import re
+import socket
+
+import pytest
 
 from .conftest import MANAGE, manage
 
@@ -115,6 +118,9 @@ def test_it_says_what_to_open_and_ends_at_ctrl_c(tmp_path, site):
     printed = other.log.read_text()
     for path in ("/", "/login/", "/inbox/", "/admin/"):
         assert f"  {other.url}{path}" in printed
+    assert f"  {other.client_url}/" in printed
+    with pytest.raises(ConnectionRefusedError):  # it has ended, too
+        socket.create_connection(("127.0.0.1", other.client_port), timeout=5)
     assert printed.rstrip().endswith("Stopped.")
     assert "Traceback" not in printed
 
@@ -123,15 +129,28 @@ def test_a_port_that_is_none_is_refused(site):
     assert "--port must be a number from 1 to 65535." in site.manage("demo", "--port", "65536").stderr
 
 
+def test_a_port_that_is_taken_is_no_place_for_the_other_site(site):
+    done = site.manage("demo", "--port", "1", "--client-port", str(site.client_port))
+
+    assert "That port is already in use." in done.stderr
+    assert "--client-port 0 does without it" in done.stderr
+
+
 def test_seeding_twice_changes_nothing(site):
     rows = "SELECT id, username, email, is_superuser, password FROM auth_user WHERE email LIKE '%@example.com'"
     identities = "SELECT id, user_id, canonical, origin, proven_at FROM passwordless_auth_identity"
+    clients = (
+        "SELECT * FROM oauth2_provider_application JOIN passwordless_auth_oidc_clientsettings ON id = application_id"
+    )
     before = site.sql(rows), site.sql(identities)
+    (client,) = site.sql(clients)
 
     done = site.manage("seed_demo")
 
     assert done.stdout == "0 of 5 people were new.\n", done.stderr
     assert (site.sql(rows), site.sql(identities)) == before
+    assert len(site.sql(clients)) == 1
+    assert site.client_url in str(client)
     assert [email for _id, _name, email, is_superuser, _password in before[0] if is_superuser] == ["admin@example.com"]
 
 

@@ -1,9 +1,14 @@
+from io import StringIO
+
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
+from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import transaction
 from django.utils import timezone
 
+from example_project.relying_party import registration
 from passwordless_auth.models import Identity
 
 PEOPLE = [
@@ -16,10 +21,14 @@ PEOPLE = [
 
 
 class Command(BaseCommand):
-    help = "Makes an administrator and a few people to sign in as; a second time it changes nothing."
+    help = (
+        "Makes an administrator, a few people to sign in as, and the demo's client; a second time it changes nothing."
+    )
 
     def handle(self, *args, **options):
         made = sum(add(**person) for person in PEOPLE)
+        if settings.CLIENT_URL:
+            register_client(settings.CLIENT_URL)
         if options["verbosity"]:
             self.stdout.write(f"{made} of {len(PEOPLE)} people were new.")
 
@@ -42,3 +51,8 @@ def add(*, email: str, **fields: object) -> bool:
     user.email = email
     user.save(update_fields=["email"])
     return True
+
+
+def register_client(client_url: str) -> None:
+    """The demo's other site. The command changes what is there: the port may be another one than the last time."""
+    call_command("create_oidc_client", *registration.arguments(client_url), stdout=StringIO())
