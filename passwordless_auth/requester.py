@@ -12,6 +12,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from .conf import settings
@@ -61,11 +62,11 @@ class Requester:
         agent = request.META.get("HTTP_USER_AGENT", "").encode("utf-8", "replace").decode("utf-8")
         return cls(
             ip=client_ip(request.META),
-            user_agent="".join(char for char in agent[:256] if char.isprintable()),
+            user_agent=_printable(agent[:256]),
             browser_key=key if _BROWSER_KEY.fullmatch(key) else "",
         )
 
-    @property
+    @cached_property
     def browser_digest(self) -> str:
         """SHA-256 of the browser key in hex, "" without one. The key is 256 random bits: it needs no salt."""
         return hashlib.sha256(self.browser_key.encode()).hexdigest() if self.browser_key else ""
@@ -127,6 +128,10 @@ def describe(user_agent: str) -> tuple[str, str]:
     browser = next((name for mark, name in _BROWSERS if mark in user_agent), "")
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
     return browser, system
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(char for char in text if char.isprintable())
 
 
 def _address(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -22,7 +23,6 @@ from django.utils.functional import cached_property
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic.base import View
@@ -119,12 +119,17 @@ class CsrfCheck(CsrfViewMiddleware):
         raise StalePage
 
 
+@lru_cache(maxsize=8)
+def _csrf_check(_trusted_origins: tuple[str, ...]) -> CsrfCheck:
+    """One for all requests: it keeps what it made of the trusted origins. Its views are never called by it."""
+    return CsrfCheck(lambda _request: HttpResponse())
+
+
 #: What is around every view of ours, from the outside in.
 AROUND: Final = (
     login_not_required,  # members' pages ask for it themselves
     transaction.non_atomic_requests,  # a counted try must survive the request
     sensitive_post_parameters(),
-    never_cache,
     csrf_exempt,  # from the host's middleware: see CsrfCheck
 )
 
@@ -163,7 +168,7 @@ class PageView(View):
         unreadable = self.unreadable(request)
         if unreadable is not None:
             return self._secured(unreadable)
-        csrf = CsrfCheck(super().dispatch)
+        csrf = _csrf_check(tuple(django_settings.CSRF_TRUSTED_ORIGINS))
         csrf.process_request(request)
         try:
             self.require_own_page(csrf)
@@ -390,6 +395,7 @@ def security_headers(errand: errands.Errand | None = None) -> dict[str, str]:
         "Content-Security-Policy": policy,
         # Not "no-referrer": with it, a browser sends "Origin: null" with a form, which no CSRF protection can accept.
         "Referrer-Policy": "same-origin",
+        "Cache-Control": "private, no-store",
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
         "Cross-Origin-Opener-Policy": "unsafe-none" if errand else "same-origin",
