@@ -62,9 +62,9 @@ def _run_out(batch: int, now: datetime) -> int:
 
     live, begun = SignIn.objects.live(), SignIn.objects.begun()
     return (
-        _in_batches(live.filter(last_seen_at__lt=idle), "last_seen_at", batch, end)
-        + _in_batches(live.filter(created_at__lt=oldest), "created_at", batch, end)
-        + _in_batches(begun.filter(pending_until__lt=now), "pending_until", batch, end)
+        in_batches(live.filter(last_seen_at__lt=idle), "last_seen_at", batch, end)
+        + in_batches(live.filter(created_at__lt=oldest), "created_at", batch, end)
+        + in_batches(begun.filter(pending_until__lt=now), "pending_until", batch, end)
     )
 
 
@@ -75,7 +75,7 @@ def _anonymise(before: datetime, batch: int) -> int:
         return rows.update(ip=None, user_agent="")
 
     return sum(
-        _in_batches(
+        in_batches(
             model._default_manager.filter(created_at__lt=before).exclude(ip=None, user_agent=""),
             "created_at",
             batch,
@@ -87,11 +87,12 @@ def _anonymise(before: datetime, batch: int) -> int:
 
 def delete_aged(rows: QuerySet[Any], age: str, batch: int) -> int:
     """Delete these rows, oldest first by the indexed column ``age``, ``batch`` in a statement. Returns how many."""
-    return _in_batches(rows, age, batch, lambda chunk: chunk.delete()[0])
+    return in_batches(rows, age, batch, lambda chunk: chunk.delete()[0])
 
 
-def _in_batches(rows: QuerySet[Any], age: str, batch: int, work: Callable[[Any], int]) -> int:
-    """``work`` on the rows, oldest first by the indexed column ``age``, until none is left."""
+def in_batches(rows: QuerySet[Any], age: str, batch: int, work: Callable[[Any], object]) -> int:
+    """Call ``work`` with ``batch`` rows at a time, oldest first by the indexed column ``age``, until none is left; it
+    deletes them, or changes them so that they are none of these any more. Returns how many there were."""
     done = 0
     while True:
         pks = list(rows.order_by(age).values_list("pk", flat=True)[:batch])

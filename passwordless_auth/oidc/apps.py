@@ -23,6 +23,8 @@ class OidcConfig(AppConfig):
     label = "passwordless_auth_oidc"
     verbose_name = _("OpenID provider")
     default_auto_field = "django.db.models.BigAutoField"
+    #: What the core's account page shows of us.
+    account_sections = ("passwordless_auth/_account_applications.html",)
 
     def import_models(self) -> None:
         """Before any app is ready: the admin, which may come first, asks django-oauth-toolkit for the class of its
@@ -38,8 +40,14 @@ class OidcConfig(AppConfig):
         _dot.set_safe_defaults(issuer=issuer)
 
     def ready(self) -> None:
-        from .. import errands
+        from .. import errands, outbox, signals
         from . import checks
+        from .flows import access, backchannel, purging
 
         checks.register_all()
         errands.register(_find_errand)
+        outbox.register(backchannel.KIND, backchannel.hand_over, back_off=backchannel.BACK_OFF)
+        for receiver in (backchannel.on_sign_ins_ending, access.on_sign_ins_ending):
+            signals.sign_ins_ending.connect(receiver, dispatch_uid=receiver)
+        signals.access_ending.connect(access.on_access_ending, dispatch_uid=access.on_access_ending)
+        purging.register_all()

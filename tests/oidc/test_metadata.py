@@ -51,7 +51,7 @@ def test_what_is_said(metadata):
         "revocation_endpoint_auth_signing_alg_values_supported": AUTH_ALGORITHMS,
         "introspection_endpoint_auth_methods_supported": AUTH_METHODS,
         "introspection_endpoint_auth_signing_alg_values_supported": AUTH_ALGORITHMS,
-        "scopes_supported": ["openid", "profile", "email", "phone", "address", "offline_access", "avatar"],
+        "scopes_supported": ["openid", "profile", "email", "phone", "address", "avatar", "offline_access"],
         "subject_types_supported": ["public", "pairwise"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256"],
         "claim_types_supported": ["normal"],

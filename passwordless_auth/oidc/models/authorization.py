@@ -6,11 +6,24 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.settings import oauth2_settings
 
 from ... import derivation
+from ...models.sign_in import RUN_OUT
+
+
+class AuthorizationQuerySet(models.QuerySet["Authorization"]):
+    def alive(self) -> AuthorizationQuerySet:
+        """Those of which ``is_alive`` is true."""
+        in_effect = Q(sign_in=None) | Q(sign_in__ended_at=None) | Q(sign_in__end_reason=RUN_OUT)
+        return self.filter(in_effect, revoked_at=None, user__is_active=True)
+
+    def revoke(self, *, now: datetime) -> int:
+        """End everything that came of these. Returns how many there were."""
+        return self.filter(revoked_at=None).update(revoked_at=now)
 
 
 class Authorization(models.Model):
@@ -54,6 +67,8 @@ class Authorization(models.Model):
     proven_email: str | None
     proven_phone: str | None
 
+    objects = AuthorizationQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("authorization")
         verbose_name_plural = _("authorizations")
@@ -66,10 +81,10 @@ class Authorization(models.Model):
         that it was given in has not been ended. A session that ran out by itself ends no app's access. To be asked of a
         row that was selected with ``sign_in``, and with ``user`` or given it: no query."""
         ended = self.sign_in is not None and self.sign_in.ended_at is not None
-        if ended and self.sign_in is not None and self.sign_in.end_reason != "run_out":
+        if ended and self.sign_in is not None and self.sign_in.end_reason != RUN_OUT:
             return False
         return self.revoked_at is None and bool((user or self.user).is_active)
 
     def revoke(self, *, now: datetime) -> None:
         """End everything that came of it."""
-        type(self).objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=now)
+        type(self).objects.filter(pk=self.pk).revoke(now=now)

@@ -1,13 +1,17 @@
+from .applications import ApplicationsView
 from .authorize import AuthorizeView, ContinueView
+from .logout import LogoutView
 from .metadata import DiscoveryView, JwksView
 from .token import IntrospectView, RevokeView, TokenView, UserinfoView
 
 __all__ = [
+    "ApplicationsView",
     "AuthorizeView",
     "ContinueView",
     "DiscoveryView",
     "IntrospectView",
     "JwksView",
+    "LogoutView",
     "RevokeView",
     "TokenView",
     "UserinfoView",

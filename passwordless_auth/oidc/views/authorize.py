@@ -12,7 +12,6 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.functional import cached_property
-from django.utils.translation import gettext as _
 from oauthlib.oauth2.rfc6749.errors import CustomOAuth2Error, FatalClientError, OAuth2Error
 
 from ... import errands, sessions
@@ -20,7 +19,7 @@ from ...exceptions import Expired, PasswordlessError
 from ...flows import accounts
 from ...models import Level, Profile
 from ...requester import Requester
-from ...views.base import Action, CsrfCheck, PageView, display_name, security_headers, see_other
+from ...views.base import Action, CsrfCheck, display_name, security_headers, see_other
 from .. import clients
 from ..conf import settings
 from ..flows import authorize
@@ -28,13 +27,14 @@ from ..flows.authorize import Due, Present, Question, Step
 from ..models import AuthorizationRequest, ClientSettings
 from ..requests import default_mode, single
 from ..server import Draft
+from .pages import ClientPage
 from .scopes import said_of
 
 #: Longer than this, a request does not fit into a URL everywhere.
 MAX_QUERY: Final = 6000
 
 
-class AuthorizationPage(PageView):
+class AuthorizationPage(ClientPage):
     """What the authorization endpoint and its continuation share."""
 
     page = "consent"
@@ -131,21 +131,6 @@ class AuthorizationPage(PageView):
         if getattr(response, "xframe_options_exempt", False):
             del secured["X-Frame-Options"]  # it can't name an origin; the policy does
         return secured
-
-    def tell_person(self, error: OAuth2Error) -> HttpResponseBase:
-        """SECURITY: nothing goes to an address that the Client did not register: the person is told, here."""
-        return self.page_response(
-            page="error",
-            status=400,
-            error_code=error.error,
-            title=_("This request is not in order"),
-            text=_(
-                "The application that sent you here did not ask as it should. Please go back to it; if this happens "
-                "again, tell those who run it."
-            ),
-            detail=error.description,
-            actions=[],
-        )
 
 
 class AuthorizeView(AuthorizationPage):
