@@ -40,6 +40,7 @@ def test_what_is_said(metadata):
         "jwks_uri": "http://testserver/openid/jwks",
         "revocation_endpoint": "http://testserver/openid/revoke",
         "introspection_endpoint": "http://testserver/openid/introspect",
+        "end_session_endpoint": "http://testserver/openid/logout",
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "fragment", "form_post", "web_message"],
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
