@@ -162,48 +162,47 @@ class ClientForm(ModelForm):
         model = _dot.get_application_model()
         fields: ClassVar[list[str]] = []
 
-    kind = forms.ChoiceField(label=_("kind"), choices=list(KINDS.items()), widget=forms.RadioSelect)
+    kind = forms.ChoiceField(label=_("Kind"), choices=list(KINDS.items()), widget=forms.RadioSelect)
     name = forms.CharField(
-        label=_("name"),
+        label=_("Name"),
         max_length=80,
+        widget=forms.TextInput({"size": 60}),
         help_text=_("People read it: “… wants to sign you in”."),
     )
     client_id = forms.CharField(
-        label=_("client id"),
+        label=_("Client id"),
         max_length=255,
         required=False,
-        help_text=_("Leave it empty to get a random one. It stays as it is."),
+        widget=forms.TextInput({"size": 60, "spellcheck": "false"}),
+        help_text=_("Once the client is made, it stays as it is."),
     )
     redirect_uris = Lines(
-        label=_("redirect URIs"),
+        label=_("Redirect URIs"),
         help_text=_("Where people come back to after signing in, one in a line, exactly as the client sends it."),
     )
     post_logout_redirect_uris = Lines(
-        label=_("post-logout redirect URIs"), rows=2, help_text=_("Where people may come back to after signing out.")
+        label=_("Post-logout redirect URIs"), rows=2, help_text=_("Where people may come back to after signing out.")
     )
     allowed_origins = Lines(
-        label=_("allowed origins"),
+        label=_("Allowed origins"),
         rows=2,
         help_text=_("From where scripts may call token and userinfo (CORS): scheme and host alone."),
     )
     backchannel_logout_uri = Address(
         uris.check_endpoint_uri,
-        label=_("back-channel logout URI"),
+        label=_("Back-channel logout URI"),
         help_text=_("Our server calls it when a session of one of its people ends."),
     )
-    backchannel_logout_session_required = forms.BooleanField(
-        label=_("the logout token needs “sid”"), required=False, help_text=_("It is always there.")
-    )
     initiate_login_uri = Address(
-        uris.check_https_uri, label=_("login initiation URI"), help_text=_("Where the client begins a sign-in.")
+        uris.check_https_uri, label=_("Login initiation URI"), help_text=_("Where the client begins a sign-in.")
     )
 
-    client_uri = Address(uris.check_web_uri, label=_("home page"))
-    logo_uri = Address(uris.check_web_uri, label=_("logo"))
-    policy_uri = Address(uris.check_web_uri, label=_("privacy policy"))
-    tos_uri = Address(uris.check_web_uri, label=_("terms of service"))
+    client_uri = Address(uris.check_web_uri, label=_("Home page"))
+    logo_uri = Address(uris.check_web_uri, label=_("Logo"))
+    policy_uri = Address(uris.check_web_uri, label=_("Privacy policy"))
+    tos_uri = Address(uris.check_web_uri, label=_("Terms of service"))
     accent_color = forms.CharField(
-        label=_("colour"),
+        label=_("Colour"),
         required=False,
         max_length=7,
         validators=[RegexValidator(r"^#[0-9A-Fa-f]{6}\Z", _("Write a colour as #1a73e8."))],
@@ -211,40 +210,40 @@ class ClientForm(ModelForm):
     )
 
     first_party = forms.BooleanField(
-        label=_("belongs to this site"),
+        label=_("Belongs to this site"),
         required=False,
         help_text=_("People are not asked what it may know: only for clients of your own."),
     )
     connections = forms.MultipleChoiceField(
-        label=_("connections"),
+        label=_("Connections"),
         required=False,
         choices=list(CONNECTIONS.items()),
         widget=forms.CheckboxSelectMultiple,
         help_text=_("How people may sign in for it. None chosen: by all that this site has."),
     )
     message = forms.ChoiceField(
-        label=_("a message has"), choices=ClientSettings.Message.choices, required=False, initial=""
+        label=_("A message has"), choices=ClientSettings.Message.choices, required=False, initial=""
     )
     code_lifetime = forms.IntegerField(
-        label=_("life of codes and links, in seconds"),
+        label=_("Life of codes and links, in seconds"),
         required=False,
         validators=[MinValueValidator(60), MaxValueValidator(clients.MOST_SECONDS)],
         help_text=_("At most 600. Empty: as the site has it."),
     )
     code_length = forms.IntegerField(
-        label=_("length of codes"),
+        label=_("Length of codes"),
         required=False,
         validators=[MinValueValidator(clients.LEAST_DIGITS), MaxValueValidator(MOST_DIGITS)],
         help_text=_("From 6 to 10. Empty: as the site has it."),
     )
     code_tries = forms.IntegerField(
-        label=_("wrong codes"),
+        label=_("Wrong codes"),
         required=False,
         validators=[MinValueValidator(1), MaxValueValidator(clients.MOST_TRIES)],
         help_text=_("After so many a code is worth nothing; at most 5. Empty: as the site has it."),
     )
     minimum_level = forms.ChoiceField(
-        label=_("minimum level"),
+        label=_("Minimum level"),
         required=False,
         choices=[
             ("", _("no more than the site asks")),
@@ -254,27 +253,27 @@ class ClientForm(ModelForm):
     )
 
     auth_method = forms.ChoiceField(
-        label=_("authentication at the token endpoint"),
+        label=_("Authentication at the token endpoint"),
         required=False,
         choices=[("", _("what is right for its kind")), *AuthMethod.choices],
     )
-    jwks = Keys(label=_("public keys of the client"), help_text=_("A JWK Set, for assertions signed by its key."))
-    id_token_alg = forms.ChoiceField(label=_("signature of ID tokens"), required=False)
+    jwks = Keys(label=_("Public keys of the client"), help_text=_("A JWK Set, for assertions signed by its key."))
+    id_token_alg = forms.ChoiceField(label=_("Signature of ID tokens"), required=False)
     subject_type = forms.ChoiceField(
-        label=_("what people are called (sub)"), required=False, choices=ClientSettings.Subject.choices
+        label=_("What people are called (sub)"), required=False, choices=ClientSettings.Subject.choices
     )
     refresh = forms.ChoiceField(
-        label=_("refresh tokens"), required=False, choices=ClientSettings.Refresh.choices, initial="offline_access"
+        label=_("Refresh tokens"), required=False, choices=ClientSettings.Refresh.choices, initial="offline_access"
     )
     grants = forms.MultipleChoiceField(
-        label=_("grant types"),
+        label=_("Grant types"),
         required=False,
         choices=list(GRANTS.items()),
         widget=forms.CheckboxSelectMultiple,
         help_text=_("None chosen: those of its kind."),
     )
     response_types = forms.MultipleChoiceField(
-        label=_("response types"),
+        label=_("Response types"),
         required=False,
         choices=list(RESPONSE_TYPES.items()),
         widget=forms.CheckboxSelectMultiple,
@@ -497,7 +496,6 @@ _OF_SETTINGS: Final = (
     "code_tries",
     "minimum_level",
     "backchannel_logout_uri",
-    "backchannel_logout_session_required",
     "initiate_login_uri",
     "client_uri",
     "logo_uri",

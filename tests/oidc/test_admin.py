@@ -142,7 +142,6 @@ def test_everything_that_is_said_is_kept(admin_client, settings):
             post_logout_redirect_uris="https://rp.example/bye",
             allowed_origins="https://rp.example",
             backchannel_logout_uri="https://rp.example/logout",
-            backchannel_logout_session_required="on",
             initiate_login_uri="https://rp.example/start",
             client_uri="https://rp.example/",
             logo_uri="https://rp.example/logo.svg",
@@ -170,10 +169,7 @@ def test_everything_that_is_said_is_kept(admin_client, settings):
     assert application.post_logout_redirect_uris == "https://rp.example/bye"
     assert application.allowed_origins == "https://rp.example"
     assert application.skip_authorization
-    assert (client.backchannel_logout_uri, client.backchannel_logout_session_required) == (
-        "https://rp.example/logout",
-        True,
-    )
+    assert client.backchannel_logout_uri == "https://rp.example/logout"
     assert client.initiate_login_uri == "https://rp.example/start"
     assert (client.client_uri, client.logo_uri) == ("https://rp.example/", "https://rp.example/logo.svg")
     assert (client.policy_uri, client.tos_uri) == ("https://rp.example/privacy", "https://rp.example/terms#all")
@@ -427,7 +423,10 @@ def test_clients_are_listed_by_name_and_kind(admin_client):
     assert "1 application" in page
     assert "old" in page
     assert "0 applications" in words(admin_client.get(LIST, {"kind": "m2m"}))
-    assert "1 application" in words(admin_client.get(LIST, {"q": "one"}))
+    for query in ({"q": "one"}, {"consent": "skipped"}, {"consent": "asked"}):
+        assert "1 application" in words(admin_client.get(LIST, query)), query
+    assert "2 applications" in words(admin_client.get(LIST, {"origin": "manual"}))
+    assert "0 applications" in words(admin_client.get(LIST, {"origin": "dcr"}))
 
 
 def test_pages_take_the_same_number_of_queries_whatever_there_is(admin_client):
@@ -520,6 +519,7 @@ def test_the_pages_are_german_for_who_reads_german(admin_client):
     german = {"headers": {"accept-language": "de"}}
 
     for page, text in (
+        (LIST, "wird nicht eingeholt"),
         (ADD, "Client hinzufügen"),
         (change(application), "In den Client einzufügen"),
         (f"{LIST}{application.pk}/new-secret/", "Neues Geheimnis"),

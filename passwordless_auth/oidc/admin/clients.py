@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote, unquote
@@ -49,6 +50,37 @@ class KindFilter(admin.SimpleListFilter):
         return queryset.filter(passwordless_settings__kind=self.value()) if self.value() else queryset
 
 
+class OriginFilter(admin.SimpleListFilter):
+    title = gettext_lazy("origin")
+    parameter_name = "origin"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(ORIGINS.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(registration_source=self.value()) if self.value() else queryset
+
+
+class ConsentFilter(admin.SimpleListFilter):
+    title = gettext_lazy("consent")
+    parameter_name = "consent"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("asked", gettext_lazy("people are asked")), ("skipped", gettext_lazy("people are not asked"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        skipped = {"asked": False, "skipped": True}.get(self.value() or "")
+        return queryset if skipped is None else queryset.filter(skip_authorization=skipped)
+
+
+#: Where a client came from, by django-oauth-toolkit's names.
+ORIGINS: Final = {
+    "manual": gettext_lazy("made here"),
+    "dcr": gettext_lazy("registered itself"),
+    "cimd": gettext_lazy("its metadata document"),
+}
+
+
 class ClientAdmin(ModelAdmin):
     """For Applications. A host that has more columns subclasses it, with a subclass of ClientForm, and names it in
     ``OAUTH2_PROVIDER["APPLICATION_ADMIN_CLASS"]``."""
@@ -56,9 +88,10 @@ class ClientAdmin(ModelAdmin):
     form = ClientForm
     view_on_site = False  # where django-oauth-toolkit's own URLs are: they may be nowhere
     change_form_template = "admin/passwordless_auth_oidc/client.html"
-    list_display = ("shown_name", "client_id", "kind", "asks", "registration_source", "created")
+    change_list_template = "admin/passwordless_auth_oidc/clients.html"
+    list_display = ("shown_name", "shown_id", "kind", "asks", "came_from", "since")
     list_display_links = ("shown_name",)
-    list_filter = (KindFilter, "registration_source", "skip_authorization")
+    list_filter = (KindFilter, OriginFilter, ConsentFilter)
     list_select_related = ("passwordless_settings",)
     search_fields = ("name", "client_id")
     search_help_text = gettext_lazy("A part of the name or of the client id")
@@ -91,7 +124,6 @@ class ClientAdmin(ModelAdmin):
                 "fields": (
                     "allowed_origins",
                     "backchannel_logout_uri",
-                    "backchannel_logout_session_required",
                     "initiate_login_uri",
                 ),
             },
@@ -122,9 +154,24 @@ class ClientAdmin(ModelAdmin):
     def kind(self, row: Any) -> str:
         return str(ClientSettings.of(row).get_kind_display())
 
-    @admin.display(description=gettext_lazy("asks people"), boolean=True)
-    def asks(self, row: Any) -> bool:
-        return not row.skip_authorization
+    @admin.display(description=gettext_lazy("client id"), ordering="client_id")
+    def shown_id(self, row: Any) -> str:
+        return str(row.client_id)
+
+    @admin.display(description=gettext_lazy("consent"))
+    def asks(self, row: Any) -> str:
+        return _("not asked") if row.skip_authorization else _("asked")
+
+    @admin.display(description=gettext_lazy("origin"))
+    def came_from(self, row: Any) -> str:
+        return str(ORIGINS.get(row.registration_source, row.registration_source))
+
+    @admin.display(description=gettext_lazy("made at"), ordering="created")
+    def since(self, row: Any) -> datetime:
+        return row.created  # type: ignore[no-any-return]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": _("Clients"), **(extra_context or {})})
 
     # -- the form
 
