@@ -58,6 +58,11 @@ class Message(models.Model):
     def __str__(self) -> str:
         return f"{self.get_channel_display()} {self.pk}"
 
+    @property
+    def title(self) -> str:
+        """What tells it from others in a list: its subject, or the first line of a text message."""
+        return self.subject or self.text.strip().partition("\n")[0][:80] or str(self.get_channel_display())
+
     def as_json(self) -> dict[str, str | None]:
         return {
             "id": str(self.pk),

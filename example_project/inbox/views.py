@@ -65,7 +65,7 @@ def messages_json(request):
 
 
 def _page(request):
-    messages = Message.objects.defer("text", "html")
+    messages = Message.objects.defer("html")
     if request.GET.get("to"):
         messages = messages.to(request.GET["to"])
     return Paginator(messages, PAGE_SIZE).get_page(request.GET.get("page"))

@@ -108,9 +108,19 @@ def test_an_sms_is_shown_as_its_text(site):
     page = site.visitor().get(f"/inbox/{pk}/").text
 
     assert "SMS to" in page
+    assert '<h1 id="subject"><bdi>123456 is your code</bdi></h1>' in page
     assert "123456 is your code" in page
     assert "<iframe" not in page
     assert site.messages("+4930123456")[0]["html"] is None
+
+
+def test_the_list_tells_one_sms_from_another_by_its_first_line(site):
+    site.keep(channel="sms", recipient="+4930123457", text="An address was added.\nWas it not you?")
+    site.keep(channel="sms", recipient="+4930123457", text="654321 is your code\n\n@localhost #654321")
+
+    page = site.visitor().get("/inbox/?to=%2B4930123457").text
+    subjects = re.findall(r'<bdi class="ib-subject">([^<]*)</bdi>', page)
+    assert subjects == ["654321 is your code", "An address was added."]
 
 
 def test_html_of_a_message_is_locked_in(site):
