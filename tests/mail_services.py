@@ -87,7 +87,7 @@ class Postmark(MailService):
         return {"POSTMARK_SERVER_TOKEN": "t", "POSTMARK_API_URL": self.url}
 
     def taken(self, ident):
-        return {"To": "ada@example.com", "MessageID": ident, "ErrorCode": 0, "Message": "OK"}
+        return {"To": json.loads(self.sent[-1])["To"], "MessageID": ident, "ErrorCode": 0, "Message": "OK"}
 
     def tell(self, client, kind, delivery, *, forged=False, at="2026-05-01T12:00:30Z", metadata=True, **facts):
         common = {

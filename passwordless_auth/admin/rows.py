@@ -225,7 +225,7 @@ class WithMarks(ReadOnlyAdmin):
         rows: QuerySet[Any] = super().get_queryset(request).annotate(**mark)
         return rows
 
-    @admin.display(description=_("address marked"))
+    @admin.display(description=_("mark"))
     def mark(self, row: Any) -> SafeString | str:
         """Why, and the way to where the mark is lifted."""
         if row.mark_pk is None:

@@ -94,6 +94,8 @@ _TITLES: Final = {
 def _title_of(refusal: PasswordlessError) -> Any:
     if isinstance(refusal, NoLink):
         return _("Please open the link again")
+    if isinstance(refusal, ChangesStopped):
+        return _("Changes are stopped")
     return _TITLES.get(refusal.code, _("This did not work"))
 
 

@@ -347,6 +347,7 @@ def test_while_changes_are_stopped_nothing_changes(browser, owner, ada, clock):
 
     assert (page.status, page.code) == (403, "step_up_required")
     assert "Changes to this account are stopped" in page.words
+    assert "A stronger proof is needed" not in page.words
 
 
 def test_while_changes_are_stopped_the_page_says_so_and_what_may_change_them(browser, owner, ada, clock):
