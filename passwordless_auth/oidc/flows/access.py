@@ -59,11 +59,9 @@ def of_person(user: Any, *, now: datetime | None = None) -> list[Access]:
         if token.application_id is not None:
             of(token.application_id).add(token.scope, token.created, token.created)
     refreshed = _dot.get_refresh_token_model().objects.filter(user=user)
-    for application, used, foreign in refreshed.values_list("application").annotate(
-        Max("created"), Count("pk", filter=_foreign())
-    ):
-        if application in found or foreign:
-            of(application).add("", None, used)
+    for row in refreshed.values("application").annotate(used=Max("created"), foreign=Count("pk", filter=_foreign())):
+        if row["application"] in found or row["foreign"]:
+            of(row["application"]).add("", None, row["used"])
     rows = _dot.get_application_model().objects.select_related("passwordless_settings").in_bulk(list(found))
     for pk, row in rows.items():
         found[pk].application = row
