@@ -1,4 +1,4 @@
-"""A log filter: link tokens don't belong in access logs."""
+"""A log filter: link tokens, and ID tokens that Clients send as hints, don't belong in access logs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import logging
 import re
 from typing import Any, Final
 
-_TOKEN: Final = re.compile(r"((?:login/link|login/report|enrol)/)[^\s/?\"']{22,}")
+_TOKEN: Final = re.compile(r"((?:login/link|login/report|enrol)/)[^\s/?\"']{22,}|(\bid_token_hint=)[^\s&\"']+")
 
 
 class HideLinkTokens(logging.Filter):
-    """Masks the token in the path of a link, in the message and in its arguments.
+    """Masks the token in the path of a link, and ``id_token_hint`` in a query (it says who the person is), in the message
+    and in its arguments.
 
     For loggers of requests: ``django.server``, ``django.request``, ``gunicorn.access``, ``uvicorn.access``::
 
@@ -34,4 +35,4 @@ class HideLinkTokens(logging.Filter):
 
 
 def _hide(value: Any) -> Any:
-    return _TOKEN.sub(r"\1…", value) if isinstance(value, str) else value
+    return _TOKEN.sub(lambda found: f"{found[1] or found[2]}…", value) if isinstance(value, str) else value

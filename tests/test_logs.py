@@ -34,6 +34,14 @@ def test_so_are_the_tokens_of_a_report_and_of_another_device(page):
     assert record.getMessage() == f"GET /{page}/…/ HTTP/1.1"
 
 
+def test_an_id_token_that_comes_as_a_hint_is_masked():
+    line = "GET /openid/logout?state=x&id_token_hint=eyJhbGci.eyJzdWIi.c2ln-_A&client_id=app HTTP/1.1"
+    record = logging.LogRecord("django.server", logging.INFO, __file__, 1, '"%s" %s', (line, "303"), None)
+
+    assert HideLinkTokens().filter(record) is True
+    assert record.getMessage() == '"GET /openid/logout?state=x&id_token_hint=…&client_id=app HTTP/1.1" 303'
+
+
 def test_other_lines_stay_as_they_are():
     record = logging.LogRecord("django.server", logging.INFO, __file__, 1, "GET /login/link/ %s", (200,), None)
 

@@ -48,6 +48,8 @@ OTHERS = (
 
 _numbers = itertools.count(1)
 
+MANAGE = str(ROOT / "example_project" / "manage.py")
+
 
 def address(name: str = "person", domain: str = "example.com") -> str:
     """An address that nobody has used before."""
@@ -76,8 +78,11 @@ class Site:
         }
 
     def command(self) -> list[str]:
-        manage = str(ROOT / "example_project" / "manage.py")
-        return [sys.executable, manage, "demo", "--port", str(self.port), "--client-port", "0"]
+        return [sys.executable, MANAGE, "demo", "--port", str(self.port), "--client-port", "0"]
+
+    def manage(self, *arguments: str) -> None:
+        """Run a command of the site's, beside it."""
+        subprocess.run([sys.executable, MANAGE, *arguments], env=self.environment, check=True, capture_output=True)
 
     def read(self, path: str) -> bytes:
         """What the site answers to somebody who sits beside it."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from playwright.sync_api import Browser, expect
 
@@ -1360,3 +1360,54 @@ def _elsewhere(stage: Stage) -> tuple[Person, str]:
     person = stage.person()
     person.opens(stage.site.message(ada)["link"])
     return person, ada
+
+
+# -- applications
+
+
+def _client(stage, name, *more):
+    """An application of that name, at the site itself. Returns where its people are sent to sign in, and to sign out."""
+    home = f"{stage.site.url}/members/"
+    client_id = name.lower().replace(" ", "-")
+    addresses = ("--redirect-uri", home, "--post-logout-redirect-uri", home)
+    stage.site.manage("create_oidc_client", "--client-id", client_id, "--name", name, *addresses, "--no-pkce", *more)
+    query = {"client_id": client_id, "redirect_uri": home, "response_type": "code"}
+    out = {"client_id": client_id, "post_logout_redirect_uri": home}
+    return f"/openid/authorize?{urlencode(query)}", f"/openid/logout?{urlencode(out)}"
+
+
+@state("applications")
+def applications_none(stage):
+    person = _signed_in(stage)
+    person.opens("/account/applications/")
+    return person
+
+
+@state("applications", german=True)
+def applications_many(stage):
+    person = _signed_in(stage)
+    for name, scope in (
+        ("Calendar", "openid"),
+        ("The library of the town with a name that is rather long", "openid profile email phone offline_access"),
+    ):
+        sign_in, _sign_out = _client(stage, name)
+        person.opens(f"{sign_in}&{urlencode({'scope': scope})}", "consent")
+        person.page.locator("button[name=allow]").click()
+        person.page.wait_for_url("**/members/**")
+    person.opens("/account/applications/")
+    return person
+
+
+@state("logout_confirm", german=True)
+def logout_for_an_application(stage):
+    _sign_in, sign_out = _client(stage, "Calendar")
+    person = _signed_in(stage)
+    person.opens(sign_out)
+    return person
+
+
+@state("logout_confirm", german=True)
+def logout_for_an_application_that_asks_wrongly(stage):
+    person = _signed_in(stage)
+    person.opens("/openid/logout?post_logout_redirect_uri=https%3A%2F%2Felsewhere.example%2F")
+    return person

@@ -73,7 +73,7 @@ def test_each_application_with_what_it_learns(signed_in, browser, ada):
     assert "Calendar" in page.words
     assert "Your name and language" in page.words
     assert "Your e-mail address" in page.words
-    assert "The App It learns That it is you, and nothing more" in page.words
+    assert "The App Shared with it That it is you, and nothing more" in page.words
     assert page.next_steps.count("Remove access") == 2
 
 
