@@ -10,8 +10,8 @@ _TOKEN: Final = re.compile(r"((?:login/link|login/report|enrol)/)[^\s/?\"']{22,}
 
 
 class HideLinkTokens(logging.Filter):
-    """Masks the token in the path of a link, and ``id_token_hint`` in a query (it says who the person is), in the message
-    and in its arguments.
+    """Masks the token in the path of a link, and ``id_token_hint`` in a query (it says who the person is), in the
+    message and in its arguments.
 
     For loggers of requests: ``django.server``, ``django.request``, ``gunicorn.access``, ``uvicorn.access``::
 
