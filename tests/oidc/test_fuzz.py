@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from oauth2_provider.models import get_application_model
 
 from .relying_party import CALLBACK, RelyingParty, make_client
 
@@ -55,7 +56,15 @@ HEADERS = [
     "Bearer \x7f",
     "Digest username=app",
 ]
-PATHS = ["/openid/authorize", "/openid/token", "/openid/userinfo", "/openid/revoke", "/openid/introspect"]
+PATHS = [
+    "/openid/authorize",
+    "/openid/token",
+    "/openid/userinfo",
+    "/openid/revoke",
+    "/openid/introspect",
+    "/openid/logout",
+    "/account/applications/",
+]
 
 
 @pytest.fixture
@@ -161,3 +170,49 @@ def test_no_authorization_request_brings_an_error_of_ours(both, changes, which):
     assert response.status_code < 500
     if response.status_code == 303:
         assert response.url.startswith((CALLBACK, "/login/", "/openid/authorize/"))
+
+
+LOGOUT_NAMES = st.sampled_from(
+    [
+        "id_token_hint",
+        "client_id",
+        "post_logout_redirect_uri",
+        "state",
+        "ui_locales",
+        "logout_hint",
+        "x",
+        "allow",
+        "deny",
+    ]
+)
+AFTER = "https://app.example/signed-out"
+
+
+@pytest.fixture
+def whole(signed_in):
+    """A request to sign out that is in order, and asks: the ID token is of another session."""
+    get_application_model().objects.update(post_logout_redirect_uris=AFTER)
+    hint = signed_in.tokens()["id_token"]
+    other = type(signed_in.browser)()
+    other.sign_in("bob@example.com")
+    other.raise_request_exception = False
+    return other, {"id_token_hint": hint, "post_logout_redirect_uri": AFTER, "state": "x"}
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@given(changes=st.dictionaries(LOGOUT_NAMES, ODD, max_size=4), method=st.sampled_from(["GET", "POST", "form"]))
+def test_no_request_to_sign_out_brings_an_error_of_ours_or_leads_astray(whole, changes, method):
+    browser, good = whole
+    fields = {**good, **changes}
+    encoded = "&".join(f"{name}={quote(value, errors='surrogatepass')}" for name, value in fields.items())
+    if method == "GET":
+        response = browser.get(f"/openid/logout?{encoded}")
+    elif method == "POST":
+        response = browser.post("/openid/logout", encoded, content_type=TYPES[0])
+    else:
+        response = browser.submit("/openid/logout", {**fields, "deny": "1"})
+
+    assert response.status_code < 500
+    if response.status_code == 303:
+        assert response.url.partition("?")[0] in {"/openid/logout", "/account/"}
+    assert browser.who()["authenticated"]

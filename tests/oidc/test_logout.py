@@ -135,6 +135,13 @@ def test_a_hint_that_others_have_signed_proves_nothing(signed_in, browser, hint)
     leads_to(press(browser, page, "allow"), SIGNED_OUT)
 
 
+def test_who_names_a_client_beside_a_bad_hint_is_not_sent_back_to_it(signed_in, browser, hint):
+    page = asks(browser, send(browser, **params(signed_by_others(hint), client_id="app")))
+    assert "did not ask as it should" in page.words
+
+    leads_to(press(browser, page, "allow"), SIGNED_OUT)
+
+
 def test_without_a_hint_the_person_is_asked(signed_in, browser):
     page = asks(browser, send(browser, **params()))
 
