@@ -23,6 +23,47 @@ from ..models import Level
 #: How the answer can travel (OAuth 2.0 Multiple Response Types; Form Post Response Mode).
 RESPONSE_MODES: Final = ("query", "fragment", "form_post", "web_message")
 PROMPTS: Final = ("none", "login", "consent", "select_account", "create")
+#: What we know of an authorization request: OAuth 2.0, OpenID Connect Core §3.1.2.1, PKCE, response modes.
+OF_AUTHORIZATION: Final = frozenset(
+    {
+        "acr_values",
+        "claims",
+        "client_id",
+        "code_challenge",
+        "code_challenge_method",
+        "id_token_hint",
+        "login_hint",
+        "max_age",
+        "nonce",
+        "prompt",
+        "redirect_uri",
+        "registration",
+        "request",
+        "request_uri",
+        "response_mode",
+        "response_type",
+        "scope",
+        "state",
+        "ui_locales",
+    }
+)
+#: Those of the endpoints that Clients call.
+OF_CLIENTS: Final = frozenset(
+    {
+        "client_assertion",
+        "client_assertion_type",
+        "client_id",
+        "client_secret",
+        "code",
+        "code_verifier",
+        "grant_type",
+        "redirect_uri",
+        "refresh_token",
+        "scope",
+        "token",
+        "token_type_hint",
+    }
+)
 #: A code challenge by S256 is SHA-256 in base64url, nothing else (RFC 7636 §4.2).
 _S256: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
@@ -41,6 +82,15 @@ def single(pairs: Iterable[tuple[str, Sequence[str]]]) -> dict[str, str]:
                 raise InvalidRequestFatalError(description=f"The {_printable(name)} parameter can't be read.")
             found[name] = given[0]
     return found
+
+
+def known(params: Mapping[str, str], names: frozenset[str]) -> dict[str, str]:
+    """The parameters that an endpoint knows; all others are ignored (RFC 6749 §3.1).
+
+    SECURITY: oauthlib reads its own variables from the parameters where nothing was set: ``user``, ``client``, the
+    ``grant_type`` of an authorization request.
+    """
+    return {name: value for name, value in params.items() if name in names}
 
 
 def _printable(name: str) -> str:
@@ -143,6 +193,8 @@ def _claims(request: Request) -> dict[str, Any]:
         return {}
     try:
         given = json.loads(request.claims)
+        # Databases hold neither half of a surrogate pair, nor what is no number: for them it is no JSON.
+        json.dumps(given, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         given = None
     if not isinstance(given, dict) or "\\u0000" in request.claims:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,11 @@ from oauthlib.openid import Server as OpenIDServer
 
 from . import _dot, requests
 from .validator import Validator
+
+for _name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "oauthlib"]:
+    # SECURITY: what it says at DEBUG has codes and tokens as they are. On each logger: a parent's filter is not asked,
+    # and a level is the host's to set.
+    logging.getLogger(_name).addFilter(lambda record: record.levelno > logging.DEBUG)
 
 #: The path does not matter to oauthlib, which wants one.
 _AUTHORIZE: Final = "/openid/authorize"
@@ -57,13 +63,14 @@ class Draft:
 
     @classmethod
     def of(cls, params: Mapping[str, str]) -> Draft:
+        params = requests.known(params, requests.OF_AUTHORIZATION)
         response_type = requests.sorted_words(params.get("response_type", ""))
         sent = {**params, "response_type": _as_oauthlib_has_it(response_type), "response_mode": "fragment"}
         if not response_type:
             del sent["response_type"]
         request = Request(f"{_AUTHORIZE}?{urlencode(sent)}")
         request.asked_mode = params.get("response_mode", "")
-        request.scopes = scope_to_list(request.scope)
+        request.scopes = scope_to_list(request.scope) or []
         request.authorization = request.wishes = None
         endpoint = server()
         handler = endpoint.response_types.get(request.response_type, endpoint.default_response_type_handler)

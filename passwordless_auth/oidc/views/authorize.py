@@ -25,7 +25,7 @@ from ..conf import settings
 from ..flows import authorize
 from ..flows.authorize import Due, Present, Question, Step
 from ..models import AuthorizationRequest, ClientSettings
-from ..requests import default_mode, single
+from ..requests import OF_AUTHORIZATION, default_mode, known, single
 from ..server import Draft
 from .pages import ClientPage
 from .scopes import said_of
@@ -149,7 +149,7 @@ class AuthorizeView(AuthorizationPage):
             params = single(request.POST.lists())
         except OAuth2Error as error:
             return self.tell_person(error)
-        query = urlencode(params)
+        query = urlencode(known(params, OF_AUTHORIZATION))
         if len(query) > MAX_QUERY:
             return self.handle(params, None)
         return see_other(f"{request.path}?{query}")
