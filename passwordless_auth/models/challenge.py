@@ -161,15 +161,17 @@ class Challenge(models.Model):
         SUPERSEDED = "superseded", _("replaced by a newer one")
         CANCELLED = "cancelled", _("stopped")
 
-    public_id = models.CharField(max_length=22, default=derivation.new_public_id, editable=False)
-    purpose = models.CharField(max_length=16, choices=Purpose.choices)
+    public_id = models.CharField(_("public id"), max_length=22, default=derivation.new_public_id, editable=False)
+    purpose = models.CharField(_("purpose"), max_length=16, choices=Purpose.choices)
     # "" where no address is asked: a passkey says itself who it belongs to.
     kind = models.CharField(max_length=8, choices=KINDS, blank=True, default="")
     canonical = models.CharField(_("address"), max_length=254, blank=True, default="")
     identity = models.ForeignKey(
         "passwordless_auth.Identity", models.SET_NULL, null=True, blank=True, related_name="+", db_index=True
     )
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("user")
+    )
     sign_in: models.ForeignKey[SignIn | None, SignIn | None] = models.ForeignKey(
         "passwordless_auth.SignIn", models.CASCADE, null=True, blank=True, related_name="challenges"
     )
@@ -179,10 +181,10 @@ class Challenge(models.Model):
 
     # Who asks
     browser_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
-    from_known_browser = models.BooleanField(default=False)
+    from_known_browser = models.BooleanField(_("from known browser"), default=False)
     ip = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
-    user_agent = models.CharField(max_length=256, blank=True, default="")
-    language = models.CharField(max_length=16, blank=True, default="")
+    user_agent = models.CharField(_("user agent"), max_length=256, blank=True, default="")
+    language = models.CharField(_("language"), max_length=16, blank=True, default="")
 
     # What code and link are derived from; a changed setting never changes a row that is on its way
     version = models.PositiveSmallIntegerField(default=derivation.VERSION)
@@ -190,24 +192,24 @@ class Challenge(models.Model):
     nonce = models.BinaryField(max_length=derivation.NONCE_BYTES, default=derivation.new_nonce)
     code_length = models.PositiveSmallIntegerField(default=0)
     code_alphabet = models.CharField(max_length=8, blank=True, default="")
-    accepts_code = models.BooleanField(default=True)
-    accepts_link = models.BooleanField(default=True)
+    accepts_code = models.BooleanField(_("accepts code"), default=True)
+    accepts_link = models.BooleanField(_("accepts link"), default=True)
     proves_address = models.BooleanField(default=True)  # False: no message carried it
-    max_tries = models.PositiveSmallIntegerField(default=1)
+    max_tries = models.PositiveSmallIntegerField(_("max tries"), default=1)
     minimum_level = models.CharField(max_length=16, blank=True, default="")
 
     # How it goes
-    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.OPEN)
     open_scope = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001 (unique)
-    tries = models.PositiveSmallIntegerField(default=0)
-    spent_by = models.CharField(max_length=16, blank=True, default="")
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    code_expires_at = models.DateTimeField(null=True, blank=True)
-    link_expires_at = models.DateTimeField(null=True, blank=True)
-    expires_at = models.DateTimeField(db_index=True)
+    tries = models.PositiveSmallIntegerField(_("tries"), default=0)
+    spent_by = models.CharField(_("spent by"), max_length=16, blank=True, default="")
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    code_expires_at = models.DateTimeField(_("code expires at"), null=True, blank=True)
+    link_expires_at = models.DateTimeField(_("link expires at"), null=True, blank=True)
+    expires_at = models.DateTimeField(_("expires at"), db_index=True)
     #: When somebody else (another device of the person) agreed; see ``flows.enrolment``.
     approved_at = models.DateTimeField(null=True, blank=True)
-    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
 
     objects = ChallengeQuerySet.as_manager()
     _do_insert = insert_written_once

@@ -163,22 +163,29 @@ class Delivery(models.Model):
     #: What ``error`` explains.
     TROUBLE: Final = frozenset({State.FAILED, State.DEFERRED, State.REJECTED, State.BOUNCED, State.COMPLAINED})
 
-    public_id = models.CharField(max_length=22, default=derivation.new_public_id, editable=False)
-    kind = models.CharField(max_length=32)
-    channel = models.CharField(max_length=32, default="email")
+    public_id = models.CharField(_("public id"), max_length=22, default=derivation.new_public_id, editable=False)
+    kind = models.CharField(_("kind"), max_length=32)
+    channel = models.CharField(_("channel"), max_length=32, default="email")
     canonical = models.CharField(_("address"), max_length=254, blank=True, default="")
     challenge = models.ForeignKey(
-        "passwordless_auth.Challenge", models.CASCADE, null=True, blank=True, related_name="deliveries"
+        "passwordless_auth.Challenge",
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="deliveries",
+        verbose_name=_("challenge"),
     )
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("user")
+    )
     #: Of a kind that is no message (``outbox.register``): what its sender needs. ``"to"`` says where it goes.
     payload = models.JSONField(default=dict, blank=True, editable=False)
-    language = models.CharField(max_length=16, blank=True, default="")
-    state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    available_at = models.DateTimeField(default=timezone.now)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    expires_at = models.DateTimeField(db_index=True)
+    language = models.CharField(_("language"), max_length=16, blank=True, default="")
+    state = models.CharField(_("state"), max_length=12, choices=State.choices, default=State.QUEUED)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    available_at = models.DateTimeField(_("available at"), default=timezone.now)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(_("expires at"), db_index=True)
     handed_over_at = models.DateTimeField(null=True, blank=True)
     #: Who has it: the name of the mail service, or the channel's alias.
     provider = models.CharField(_("provider"), max_length=64, blank=True, default="")
@@ -189,7 +196,7 @@ class Delivery(models.Model):
     outcome_at = models.DateTimeField(null=True, blank=True, db_index=True, editable=False)
     #: What happened on the way, oldest first: ``{"at", "state", "by", "detail"}``, see ``steps``.
     history = models.JSONField(default=list, blank=True, editable=False)
-    error = models.CharField(max_length=255, blank=True, default="")
+    error = models.CharField(_("error"), max_length=255, blank=True, default="")
 
     objects = DeliveryQuerySet.as_manager()
     _do_insert = insert_written_once

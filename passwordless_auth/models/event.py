@@ -22,13 +22,15 @@ class Event(models.Model):
     the log and the ``security_event`` signal and not written a second time.
     """
 
-    kind = models.CharField(max_length=40, db_index=True)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+")
+    kind = models.CharField(_("kind"), max_length=40, db_index=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("user")
+    )
     masked = models.CharField(_("address"), max_length=254, blank=True, default="")
     ip = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
-    user_agent = models.CharField(max_length=256, blank=True, default="")
+    user_agent = models.CharField(_("user agent"), max_length=256, blank=True, default="")
     data = models.JSONField(default=dict, blank=True)
-    created_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False, db_index=True)
 
     class Meta:
         verbose_name = _("event")

@@ -37,15 +37,17 @@ class Identity(models.Model):
         HOST = "host", _("entered by an administrator or another part of this site")
         OWNER = "owner", _("added and proven by its owner, who was signed in")
 
-    public_id = models.CharField(max_length=22, unique=True, default=new_public_id, editable=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="passwordless_identities")
-    kind = models.CharField(max_length=8, choices=KINDS)
+    public_id = models.CharField(_("public id"), max_length=22, unique=True, default=new_public_id, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="passwordless_identities", verbose_name=_("user")
+    )
+    kind = models.CharField(_("kind"), max_length=8, choices=KINDS)
     canonical = models.CharField(_("address"), max_length=254)
     is_primary = models.BooleanField(_("primary"), default=False)
     for_sign_in = models.BooleanField(_("signs in"), default=True)
     for_recovery = models.BooleanField(_("recovers the account"), default=True)
     for_notices = models.BooleanField(_("gets notices"), default=True)
-    origin = models.CharField(max_length=8, choices=Origin.choices, default=Origin.HOST)
+    origin = models.CharField(_("origin"), max_length=8, choices=Origin.choices, default=Origin.HOST)
     proven_at = models.DateTimeField(_("proven"), null=True, blank=True)
     #: The user that this address came from when two accounts were linked: what unlinking gives it back to.
     linked_from = models.ForeignKey(
@@ -58,7 +60,7 @@ class Identity(models.Model):
     )
     #: When "this wasn't me" brought it back after it had been removed.
     restored_at = models.DateTimeField(_("brought back"), null=True, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     objects = IdentityQuerySet.as_manager()
 

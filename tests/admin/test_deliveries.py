@@ -68,6 +68,28 @@ def test_the_attempt_is_one_press_away(client_of_root):
     assert f'href="{change_of(row.challenge)}"' in html
 
 
+#: Words that are the same in both languages.
+SAME = {"Browser", "Details", "IP"}
+
+
+@pytest.mark.parametrize("factory", [DeliveryFactory, ChallengeFactory, IdentityFactory])
+def test_german_people_read_german_headings(client_of_root, factory):
+    row = factory()
+    told = {}
+    for language in ("en", "de"):
+        answers = [client_of_root.get(page, headers={"accept-language": language}) for page in _pages(row)]
+        html = " ".join(answer.content.decode() for answer in answers)
+        headings = re.findall(r'<div class="text">(.*?)</div>|<label>(.*?)</label>', html, re.S)
+        told[language] = {re.sub(r"<[^>]+>", "", "".join(found)).strip(" :\n").lower() for found in headings}
+
+    assert len(told["en"]) > 10
+    assert told["en"] & told["de"] <= {word.lower() for word in SAME} | {""}
+
+
+def _pages(row):
+    return list_of(type(row)), change_of(row)
+
+
 # -- marked addresses
 
 
