@@ -78,6 +78,11 @@ def register(
     _KINDS[kind] = _Kind(hand_over, back_off)
 
 
+def kinds() -> list[str]:
+    """The kinds of deliveries that are no messages."""
+    return list(_KINDS)
+
+
 def deliver(pk: int, *, lease: datetime) -> bool:
     """Send the Delivery ``pk`` under the lease that the caller holds. True when it was handed over.
 
@@ -173,7 +178,7 @@ def drain(*, limit: int | None = None, lanes: Sequence[Lane] = LANES) -> int:
 
 def _due(lane: Lane) -> QuerySet[Delivery]:
     due = Delivery.objects.due(now=timezone.now())
-    return due.filter(kind__in=_KINDS) if lane == "others" else due.exclude(kind__in=_KINDS)
+    return due.filter(kind__in=kinds()) if lane == "others" else due.exclude(kind__in=kinds())
 
 
 def _others_wait() -> bool:

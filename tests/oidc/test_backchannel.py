@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db import transaction
 from django.utils import timezone
 from jwcrypto import jwk, jwt
 
@@ -14,6 +15,7 @@ from passwordless_auth import outbound, outbox
 from passwordless_auth.flows import sign_out
 from passwordless_auth.models import Delivery, SignIn
 from passwordless_auth.oidc.models import ClientSettings
+from passwordless_auth.testing import outbox as kit
 from tests.conftest import Browser
 from tests.receiver import Receiver
 
@@ -183,14 +185,24 @@ def test_without_openid_no_session_began_over_there(app, browser, receiver, sett
 
 
 def test_the_end_that_is_rolled_back_is_told_to_nobody(signed_in, hint, receiver):
-    from django.db import transaction
-
     with transaction.atomic():
         sign_out.end_everywhere(User.objects.get())
         transaction.set_rollback(True)
 
     assert not receiver.told
     assert not deliveries()
+
+
+def test_a_host_that_reads_its_messages_in_a_test_calls_no_client(signed_in, browser, receiver, hint, settings):
+    settings.PASSWORDLESS_AUTH_SENDER = "thread"
+    with transaction.atomic():
+        sign_out.end_everywhere(User.objects.get())
+        assert deliveries()
+        kit.send_queued()
+        assert [row.state for row in deliveries()] == ["queued"]
+        transaction.set_rollback(True)
+
+    assert not receiver.told
 
 
 def test_the_row_holds_no_token(signed_in, browser, receiver, hint):
