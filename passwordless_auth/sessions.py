@@ -341,9 +341,9 @@ def minimum_of(request: HttpRequest) -> Level:
     return minimum if minimum.meets(Level.SINGLE) else Level.SINGLE
 
 
-def is_recent(request: HttpRequest, level: Level = Level.SINGLE) -> bool:
-    """Whether this session was confirmed within ``STEP_UP_LIFETIME``, at this level at least and at the level that its
-    account asks for.
+def is_recent(request: HttpRequest, level: Level = Level.SINGLE, *, since: int = 0) -> bool:
+    """Whether this session was confirmed within ``STEP_UP_LIFETIME`` and after ``since`` (seconds since 1970), at this
+    level at least and at the level that its account asks for.
 
     SECURITY: judged by method and time (MF-01): what a passkey proved this morning and a mailbox this minute is not a
     recent passkey.
@@ -353,8 +353,8 @@ def is_recent(request: HttpRequest, level: Level = Level.SINGLE) -> bool:
         return False
     wanted = max(level, minimum_of(request), key=lambda each: each.rank)
     times = {Level.PHR: facts["phr_time"], Level.MULTI: facts["strong_time"]}
-    recent = time.time() - times.get(wanted, facts["auth_time"]) < settings.STEP_UP_LIFETIME
-    return recent and counts_for.meets(wanted)
+    at = times.get(wanted, facts["auth_time"])
+    return at > since and time.time() - at < settings.STEP_UP_LIFETIME and counts_for.meets(wanted)
 
 
 def on_logged_in(sender: object, request: HttpRequest | None, user: Any, **_kwargs: Any) -> None:

@@ -107,9 +107,7 @@ class StepUpView(PageView):
         return since if re.fullmatch(r"[0-9]{1,12}", since, re.ASCII) else ""
 
     def _is_recent(self, asked: Asked) -> bool:
-        facts = sessions.facts_of(self.request)
-        newer = not self._since() or (facts is not None and facts["auth_time"] > int(self._since()))
-        return newer and sessions.is_recent(self.request, asked.level)
+        return sessions.is_recent(self.request, asked.level, since=int(self._since() or 0))
 
     def _here(self) -> str:
         """This page, with what it was asked."""

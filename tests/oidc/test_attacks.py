@@ -1,11 +1,21 @@
 """What somebody may try who means ill: a person at their own browser, a Client, a stranger with a link."""
 
+import json
 import logging
 
 import pytest
+from django.contrib.auth.models import User
 from oauth2_provider.models import AccessToken
 
-from .relying_party import RelyingParty, make_client
+from passwordless_auth.models import SignIn, Totp
+from passwordless_auth.oidc.models import Authorization, ClientSettings
+from passwordless_auth.testing import outbox, totp_code
+from tests.passkeys import ORIGIN, send, with_passkey
+from tests.passkeys import sign_in as sign_in_with_passkey
+from tests.totp import answer as answer_with_app
+from tests.totp import code_of, first_step, sign_in_with_app, with_app
+
+from .relying_party import RelyingParty, make_client, query_of
 
 pytestmark = pytest.mark.django_db
 
@@ -132,3 +142,114 @@ def test_no_log_has_a_code_or_a_token(app, browser, log):
     for value in secret_values:
         assert value not in said
     assert "/openid/userinfo" in said  # the log was read
+
+
+# -- what a login is worth: the time and the method of one proof, not of two
+
+
+ESSENTIAL = {name: json.dumps({"id_token": {"acr": {"essential": True, "value": name}}}) for name in ("multi", "phr")}
+
+
+@pytest.fixture
+def since_morning(app, browser, clock, settings):
+    """A session that a passkey proved three hours ago."""
+    authenticator = with_passkey(browser)
+    browser.submit("/logout/")
+    sign_in_with_passkey(browser, authenticator)
+    assert browser.who()["level"] == "phr"
+    clock.shift(3 * 3600)
+    return authenticator
+
+
+def step_up_with_passkey(browser, authenticator):
+    options = send(browser, "/login/passkey/options/", {"step_up": True}).json()
+    answer = send(browser, "/login/passkey/verify/?step_up=1", authenticator.get(options, origin=ORIGIN))
+    assert answer.status_code == 200, answer.content
+
+
+def confirm_by_code(browser, url, address="ada@example.com", **query):
+    """On the step-up page, with whatever the person may have made of its address: by the code of a message."""
+    browser.submit("/login/step-up/", {"action": "message", **query_of(url), **query})
+    return browser.submit("/login/wait/", {"code": outbox.last_code(address)})
+
+
+@pytest.mark.parametrize("fresh", [{"prompt": "login"}, {"max_age": "60"}], ids=str)
+def test_a_mailbox_does_not_make_this_morning_s_passkey_young(since_morning, app, browser, clock, fresh):
+    ClientSettings.objects.update(minimum_level="phr")
+    clock.shift(2)
+
+    asked = app.ask(**fresh)
+    clock.shift(2)
+    confirm_by_code(browser, asked.url, level="single", next="/account/")
+    onward = browser.get(query_of(asked.url)["next"])
+
+    assert onward.url.startswith("/login/step-up/?level=phr")
+    assert not Authorization.objects.exists()
+    page = browser.get(onward.url)
+    assert 'data-page="step_up"' in page.content.decode()  # it is shown, and does not send back here
+
+    clock.shift(2)
+    step_up_with_passkey(browser, since_morning)
+    answer = app.answer(browser.get(query_of(asked.url)["next"]))
+    claims = app.claims(app.redeem(answer["code"]).json()["id_token"])
+    assert (claims["acr"], claims["auth_time"]) == ("phr", SignIn.objects.live().get().auth_time.timestamp())
+
+
+def test_an_id_token_tells_of_the_proof_that_was_asked_for(since_morning, app, browser, clock):
+    """Nobody has asked for a level; and what is said of it is of the moment that ``auth_time`` names."""
+    clock.shift(2)
+    asked = app.ask(prompt="login")
+    clock.shift(2)
+    confirm_by_code(browser, asked.url)
+
+    answer = app.answer(browser.get(query_of(asked.url)["next"]))
+
+    claims = app.claims(app.redeem(answer["code"]).json()["id_token"])
+    assert (claims["acr"], claims["amr"]) == ("single", ["otp"])
+    usual = app.claims(app.tokens()["id_token"])
+    assert usual["acr"] == "phr"
+    assert "hwk" in usual["amr"] or "swk" in usual["amr"]
+
+
+def test_prompt_login_and_an_essential_level_are_one_question(since_morning, app):
+    asked = app.ask(prompt="login", claims=ESSENTIAL["phr"])
+
+    assert query_of(asked.url)["level"] == "phr"
+
+
+@pytest.mark.parametrize("fresh", [{"prompt": "login"}, {"max_age": "0"}], ids=str)
+def test_a_code_of_an_app_is_fresh_with_the_message_of_before(app, browser, clock, fresh):
+    """Two factors are two factors: the second of them is the proof of this minute."""
+    key = with_app(browser)
+    browser.submit("/logout/")
+    clock.shift(60)
+    sign_in_with_app(browser, Totp.objects.get())
+    clock.shift(60)
+
+    asked = app.ask(**fresh, claims=ESSENTIAL["multi"])
+    clock.shift(2)
+    answered = answer_with_app(browser, asked.url, code_of(key))
+
+    answer = app.answer(browser.get(answered.url))
+    claims = app.claims(app.redeem(answer["code"]).json()["id_token"])
+    assert claims["acr"] == "multi"
+    assert set(claims["amr"]) == {"otp", "mfa"}
+
+
+def test_a_password_of_the_host_is_no_way_around_the_second_factor(app, browser):
+    with_app(browser)
+    browser.submit("/logout/")
+    user = User.objects.get()
+    user.set_password("hunter2hunter2")
+    user.save()
+    assert browser.login(username=user.username, password="hunter2hunter2")
+
+    assert app.answer(app.ask(prompt="none"))["error"] == "interaction_required"
+    asked = app.ask()
+    assert asked.url.startswith("/login/step-up/?level=multi")
+    assert not Authorization.objects.exists()
+
+    onward = query_of(asked.url)["next"]
+    second = first_step(browser, next=onward)
+    answered = answer_with_app(browser, second, totp_code(Totp.objects.get()))
+    assert "code" in app.answer(browser.get(answered.url))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
 
@@ -13,9 +13,10 @@ from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 from oauthlib.oauth2.rfc6749.errors import AccessDeniedError, LoginRequired, OAuth2Error
 
+from ... import policies
 from ...exceptions import Expired
 from ...flows import ways_in
-from ...models import KnownBrowser, Level, Profile, SignIn
+from ...models import KnownBrowser, Level, Profile, Proof, SignIn
 from ...models.event import announce
 from ...requester import Requester
 from .. import claims, tokens
@@ -29,11 +30,12 @@ from ..server import Draft
 @dataclass(frozen=True)
 class Present:
     """Who is signed in at this browser. ``sign_in`` is ``None`` in a session that other code made; ``level`` is what it
-    counts for now. ``consented``: the scopes that this person has allowed the Client."""
+    counts for now, ``proofs`` what that comes of. ``consented``: the scopes that this person has allowed the Client."""
 
     user: Any
     sign_in: SignIn | None
     level: Level
+    proofs: Sequence[Proof]
     proven_at: datetime
     began_at: datetime
     consented: frozenset[str]
@@ -52,6 +54,7 @@ def present_in(sign_in_pk: int, *, level: Level, application: Any) -> Present | 
         user=row.user,
         sign_in=row,
         level=level,
+        proofs=row.all_proofs(),
         proven_at=row.auth_time,
         began_at=row.created_at,
         consented=frozenset((row.consented or "").split()),
@@ -67,6 +70,7 @@ def present_by_other_code(user: Any, *, began_at: datetime, application: Any) ->
         user=user,
         sign_in=None,
         level=Level.SINGLE,
+        proofs=(),
         proven_at=began_at,
         began_at=began_at,
         consented=consent.scopes if consent else frozenset(),
@@ -123,8 +127,9 @@ def weigh(
         return Question(Due.SELECT_ACCOUNT, present)
     if "create" in wishes.prompt and not (row and present.began_at > row.created_at):
         return Step(Due.LOGIN)
-    if not _is_fresh(wishes, present, row, now):
-        return Step(Due.CONFIRM)
+    if not _is_fresh(present.proven_at, wishes, row, now):
+        return Step(Due.CONFIRM, _level_due(wishes, replace(present, level=Level.SINGLE), client) or Level.SINGLE)
+    present = _as_proven_lately(present, wishes, row, now)
     level = _level_due(wishes, present, client)
     if level is not None:
         return Step(Due.LEVEL, level)
@@ -153,13 +158,36 @@ def _wants_choice(wishes: Wishes, present: Present, row: AuthorizationRequest | 
     return row.chosen_at is None or row.chosen != Profile.objects.of(present.user).handle
 
 
-def _is_fresh(wishes: Wishes, present: Present, row: AuthorizationRequest | None, now: datetime) -> bool:
-    """SECURITY: what satisfies ``prompt=login`` is a proof that is newer than the request."""
-    if row is not None and present.proven_at > row.created_at:
+def _is_fresh(at: datetime, wishes: Wishes, row: AuthorizationRequest | None, now: datetime) -> bool:
+    """Whether a proof of this moment is as young as the request wants it. SECURITY: what satisfies ``prompt=login`` is
+    a proof that is newer than the request."""
+    if row is not None and at > row.created_at:
         return True
     if "login" in wishes.prompt:
         return False
-    return wishes.max_age is None or now - present.proven_at <= timedelta(seconds=wishes.max_age)
+    return wishes.max_age is None or now - at <= timedelta(seconds=wishes.max_age)
+
+
+def _as_proven_lately(present: Present, wishes: Wishes, row: AuthorizationRequest | None, now: datetime) -> Present:
+    """Where a fresh proof is asked for, a session counts for what was proven freshly.
+
+    SECURITY: by method and time (MF-01). What a passkey proved this morning and a mailbox this minute is not a passkey
+    of this minute: neither for what the Client must have, nor for what it is told.
+    """
+    if wishes.max_age is None and "login" not in wishes.prompt:
+        return present
+
+    def is_fresh(second: int) -> bool:
+        exact = present.proven_at if second == int(present.proven_at.timestamp()) else None
+        return _is_fresh(exact or datetime.fromtimestamp(second, UTC), wishes, row, now)
+
+    times = policies.proven_at(present.proofs)
+    fresh = [level for level in Level if present.level.meets(level) and is_fresh(times[level])]
+    level = max(fresh, key=lambda each: each.rank, default=Level.SINGLE)
+    # A message is one half of two factors whenever it came.
+    half = level == Level.MULTI
+    proofs = [proof for proof in present.proofs if is_fresh(proof.at) or (half and not proof.authenticator)]
+    return replace(present, level=level, proofs=proofs)
 
 
 def _level_due(wishes: Wishes, present: Present, client: ClientSettings) -> Level | None:
@@ -167,6 +195,9 @@ def _level_due(wishes: Wishes, present: Present, client: ClientSettings) -> Leve
     means for (``acr_values`` is voluntary, §3.1.2.1)."""
     lowest = min(wishes.acr, key=lambda level: level.rank, default=None)
     must = [Level(client.minimum_level)] if client.minimum_level else []
+    if present.sign_in is None:
+        # SECURITY: who has a second factor meets it on every door. One of the host's own may not have asked for it.
+        must.append(policies.current().needs(present.user))
     if lowest is not None and wishes.acr_is_essential:
         must.append(lowest)
     missing = [level for level in must if not present.level.meets(level)]
@@ -282,7 +313,7 @@ def _facts(present: Present) -> Mapping[str, Any]:
     row = present.sign_in
     if row is None:
         return {"auth_time": int(present.proven_at.timestamp())}
-    amr = dict.fromkeys(value for proof in row.all_proofs() for value in proof.amr)
+    amr = dict.fromkeys(value for proof in present.proofs for value in proof.amr)
     return {
         "sign_in": row,
         "auth_time": int(row.auth_time.timestamp()),

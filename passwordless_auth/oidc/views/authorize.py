@@ -241,7 +241,7 @@ def way_to(step: Step, draft: Draft, row: AuthorizationRequest) -> str:
     if step.due is Due.LOGIN:
         hint = draft.request.wishes.login_hint
         return f"{reverse('passwordless_auth:login')}?{_query(next=onward, identifier=hint)}"
-    level = step.level if step.due is Due.LEVEL else ""
+    level = step.level if step.level.meets(Level.MULTI) else ""
     since = str(int(row.created_at.timestamp()))
     return f"{reverse('passwordless_auth:step_up')}?{_query(level=level, since=since, next=onward)}"
 
