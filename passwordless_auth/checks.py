@@ -29,14 +29,14 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 from django.utils.translation import to_language
 
-from . import channels, messages, throttling
+from . import channels, messages, sealing, throttling
 from .channels.email import WITHOUT_TRACKING_SWITCH, EmailChannel
 from .channels.sms import measure
 from .channels.twilio import TwilioSender
 from .conf import settings
 from .derivation import ALPHABETS
 from .identifiers import Identifier, example_number, is_country
-from .models import Challenge, Identity, Level, RecoveryCode, SignIn, Totp
+from .models import Challenge, Identity, Level, RecoveryCode
 from .policies import Policy
 
 Message = checks.CheckMessage
@@ -609,17 +609,10 @@ def check_keys_in_use(databases: Sequence[str] | None = None, **_kwargs: Any) ->
         return
     try:
         kept = {key_id for key_id, _key in settings.SECRET_KEYS}
-        sealed = SignIn.objects.live().exclude(session_key_sealed="")
-        for key_id in kept:
-            sealed = sealed.exclude(session_key_sealed__startswith=f"{key_id}:")
-        totp = Totp.objects.all()
-        for key_id in kept:
-            totp = totp.exclude(key_sealed__startswith=f"{key_id}:")
         dropped = (
-            sealed.exists()
+            any(sealed.needs_other_than(kept) for sealed in sealing.everything())
             or Challenge.objects.filter(state="open").exclude(key_id__in=kept).exists()
             or RecoveryCode.objects.filter(used_at=None).exclude(key_id__in=kept).exists()
-            or totp.exists()
         )
     except (DatabaseError, ImproperlyConfigured, ValueError, TypeError):
         return

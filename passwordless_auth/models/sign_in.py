@@ -149,9 +149,9 @@ class SignIn(models.Model):
     def all_proofs(self) -> list[Proof]:
         return [Proof(**{**stored, "amr": tuple(stored["amr"])}) for stored in self.proofs]
 
-    def remember_session(self, session_key: str, *, key_id: str | None = None) -> None:
+    def remember_session(self, session_key: str) -> None:
         """Keep the session's key, encrypted: it is what lets somebody else end this session."""
-        self.session_key_sealed = derivation.seal(session_key, purpose="session", context=self.public_id, key_id=key_id)
+        self.session_key_sealed = derivation.seal(session_key, purpose="session", context=self.public_id)
 
     def session_key(self) -> str | None:
         if not self.session_key_sealed:

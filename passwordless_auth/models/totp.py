@@ -95,9 +95,9 @@ class Totp(Device):  # type: ignore[misc]
         return str(self.name)
 
     @sensitive_variables()
-    def set_key(self, key: bytes, *, key_id: str | None = None) -> None:
+    def set_key(self, key: bytes) -> None:
         """Keep the shared secret, encrypted."""
-        self.key_sealed = derivation.seal(key.hex(), purpose="totp", context=self.public_id, key_id=key_id)
+        self.key_sealed = derivation.seal(key.hex(), purpose="totp", context=self.public_id)
 
     @sensitive_variables()
     def key(self) -> bytes | None:

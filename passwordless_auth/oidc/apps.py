@@ -41,10 +41,12 @@ class OidcConfig(AppConfig):
 
     def ready(self) -> None:
         from .. import errands, outbox, signals
-        from . import checks
+        from . import checks, checks_keys, sealing
         from .flows import access, backchannel, purging
 
         checks.register_all()
+        checks_keys.register_all()
+        sealing.register_all()
         errands.register(_find_errand)
         outbox.register(backchannel.KIND, backchannel.hand_over, back_off=backchannel.BACK_OFF)
         for receiver in (backchannel.on_sign_ins_ending, access.on_sign_ins_ending):

@@ -21,8 +21,7 @@ from ..conf import settings as site
 from ..models import Level
 from ..models.event import record
 from ..requester import Operator, Requester
-from . import _dot, clients, uris
-from .conf import settings
+from . import _dot, clients, keys, uris
 from .models import ClientSettings
 
 if TYPE_CHECKING:
@@ -297,7 +296,7 @@ class ClientForm(ModelForm):
         self.new_secret = ""
         known = self.instance.pk is not None
         self.settings = ClientSettings.of(self.instance) if known else ClientSettings(application=self.instance)
-        self.fields["id_token_alg"].choices = [(alg, alg) for alg in settings.OIDC_SIGNING_ALGORITHMS]  # type: ignore[attr-defined]
+        self.fields["id_token_alg"].choices = [(alg, alg) for alg in keys.algorithms()]  # type: ignore[attr-defined]
         self.fields["client_id"].disabled = known
         told = {
             "kind": Kind.WEB,

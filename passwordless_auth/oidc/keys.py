@@ -118,8 +118,8 @@ def jwks() -> dict[str, list[dict[str, Any]]]:
     return {"keys": [key.public() for key in {key.kid: key for key in [*given, *stored]}.values()]}
 
 
-def rotate(*, now: datetime | None = None, compromised: bool = False) -> list[Key]:
-    """Make a successor for each key of the database. Returns the new ones.
+def rotate(*, now: datetime | None = None, compromised: bool = False) -> list[tuple[Key, datetime]]:
+    """Make a successor for each key of the database. Returns the new ones, and from when on each signs.
 
     They are published at once and sign after ``OIDC_NEW_KEY_DELAY``: by then, who keeps the key set for a while has
     read it again. The old ones stay published until every token that they sign has run out, and as long as a session
@@ -135,15 +135,17 @@ def rotate(*, now: datetime | None = None, compromised: bool = False) -> list[Ke
     needed = max(int(oauth2_settings.ID_TOKEN_EXPIRE_SECONDS), settings.SESSION_LIFETIME)
     rows = SigningKey.objects.using(_database())
     algs = _wanted() | _present()
-    made = []
+    made: list[tuple[Key, datetime]] = []
     with transaction.atomic(using=_database()):
         if compromised:
             rows.withdraw(now=now)
         for alg in sorted(algs):
             retired = rows.retire(alg, published_until=signs_from + timedelta(seconds=needed) + MARGIN)
-            made.append(_make(alg, signs_from=signs_from if retired else now))
+            begins = signs_from if retired else now
+            key = _make(alg, signs_from=begins)
+            made += [(key, begins)] if key else []
     _ring.read_again()
-    return [key for key in made if key]
+    return made
 
 
 def forget() -> None:

@@ -17,9 +17,10 @@ NEW = ("k2", "the-next-key-of-the-tests-" + "b" * 20)
 
 
 def reseal():
+    """What the command says of the core's own rows."""
     out, err = io.StringIO(), io.StringIO()
     call_command("passwordless_reseal", stdout=out, stderr=err)
-    return out.getvalue().splitlines(), err.getvalue()
+    return out.getvalue().splitlines()[:2], err.getvalue()
 
 
 def key_ids():

@@ -189,7 +189,7 @@ class TestOfAProcess:
 class TestRotation:
     def test_the_new_one_is_published_at_once_and_signs_later(self, clock):
         old = keys.signing_key("RS256")
-        new = {key.alg: key for key in keys.rotate()}["RS256"]
+        new = {key.alg: key for key, _from in keys.rotate()}["RS256"]
 
         assert {old.kid, new.kid} < set(published())
         assert keys.signing_key("RS256").kid == old.kid
@@ -204,7 +204,7 @@ class TestRotation:
         busy = another_process()
         busy.signer("RS256")
         clock.shift(1)
-        (new,) = [key for key in keys.rotate() if key.alg == "RS256"]
+        (new,) = [key for key, _from in keys.rotate() if key.alg == "RS256"]
         for _minute in range(24 * 60 + 2):
             signer = busy.signer("RS256")
             assert signer.kid in published()
@@ -231,7 +231,7 @@ class TestRotation:
         keys.rotate()
         clock.shift(3600)
         settings.PASSWORDLESS_AUTH_OIDC_NEW_KEY_DELAY = 7200
-        last = {key.alg: key for key in keys.rotate()}["RS256"]
+        last = {key.alg: key for key, _from in keys.rotate()}["RS256"]
         for _hour in range(24 * 40):
             signer = keys.signing_key("RS256")
             assert signer.kid in published()
@@ -242,8 +242,8 @@ class TestRotation:
     def test_a_compromised_key_is_worth_nothing_any_more(self, clock):
         token = a_token()
         assert tokens.read(token)
-        pending = {key.kid for key in keys.rotate()}
-        new = {key.alg: key for key in keys.rotate(compromised=True)}
+        pending = {key.kid for key, _from in keys.rotate()}
+        new = {key.alg: key for key, _from in keys.rotate(compromised=True)}
 
         assert set(published()) == {key.kid for key in new.values()}
         assert not pending & set(published())
@@ -252,13 +252,13 @@ class TestRotation:
         assert tokens.read(token, allow_expired=True) is None
 
     def test_the_first_rotation_of_a_site_makes_keys_that_sign_at_once(self):
-        made = {key.alg: key.kid for key in keys.rotate()}
+        made = {key.alg: key.kid for key, _from in keys.rotate()}
         assert keys.signing_key("RS256").kid == made["RS256"]
 
     def test_an_algorithm_that_is_no_longer_offered_is_rotated_as_long_as_it_signs(self, settings):
         keys.signing_key("EdDSA")
         settings.PASSWORDLESS_AUTH_OIDC_SIGNING_ALGORITHMS = ["RS256"]
-        assert "EdDSA" in {key.alg for key in keys.rotate()}
+        assert "EdDSA" in {key.alg for key, _from in keys.rotate()}
 
     def test_a_machine_whose_clock_is_behind_signs_all_the_same(self, clock):
         key = keys.signing_key("RS256")
@@ -271,7 +271,7 @@ class TestRotation:
         before = settings.PASSWORDLESS_AUTH_SECRET_KEYS
         settings.PASSWORDLESS_AUTH_SECRET_KEYS = [("new", "n" * 48), *before]
         settings.PASSWORDLESS_AUTH_NEW_KEY_DELAY = 0
-        new = {key.alg: key for key in keys.rotate()}["RS256"]
+        new = {key.alg: key for key, _from in keys.rotate()}["RS256"]
         clock.shift(DAY)
         assert keys.signing_key("RS256").kid == new.kid
 

@@ -9,13 +9,14 @@ from django.db.models import Q, QuerySet
 from ...flows.purging import delete_aged, in_batches, register
 from .. import _dot
 from ..conf import settings
-from ..models import Authorization, AuthorizationRequest
+from ..models import Authorization, AuthorizationRequest, SigningKey
 
 
 def register_all() -> None:
     register("oidc_requests", requests)
     register("oidc_authorizations", authorizations)
     register("oidc_access_tokens", access_tokens)
+    register("oidc_signing_keys", signing_keys)
 
 
 def requests(batch: int, now: datetime) -> int:
@@ -48,3 +49,8 @@ def access_tokens(batch: int, now: datetime) -> int:
     """
     ours = _dot.get_access_token_model().objects.filter(origin__isnull=False, expires__lt=now)
     return delete_aged(ours.filter(Q(refresh_token=None) | Q(refresh_token__revoked__isnull=False)), "pk", batch)
+
+
+def signing_keys(batch: int, now: datetime) -> int:
+    """Keys that are published no more: nothing that they signed is good for anything."""
+    return delete_aged(SigningKey.objects.filter(published_until__lte=now), "published_until", batch)
