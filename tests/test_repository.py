@@ -22,7 +22,7 @@ README = (ROOT / "README.rst").read_text()
 
 def layers() -> list[set[str]]:
     """The layers of the import contract, top first."""
-    (contract,) = PYPROJECT["tool"]["importlinter"]["contracts"]
+    contract = PYPROJECT["tool"]["importlinter"]["contracts"][0]
     return [set(re.findall(r"\w+", layer)) for layer in contract["layers"]]
 
 

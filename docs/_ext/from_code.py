@@ -236,14 +236,15 @@ class RowsFromCode(FromCode):
 
 
 class LayersFromCode(FromCode):
-    """The layers of import-linter's contract, top first."""
+    """The layers of import-linter's contracts, top first."""
 
     def lines(self) -> Iterator[str]:
         project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
-        (contract,) = project["tool"]["importlinter"]["contracts"]
-        yield from (".. code-block:: text", "")
-        yield from (f"   {layer}" for layer in contract["layers"])
-        yield ""
+        for contract in project["tool"]["importlinter"]["contracts"]:
+            (container,) = contract["containers"]
+            yield from (".. code-block:: text", f"   :caption: {container}", "")
+            yield from (f"   {layer}" for layer in contract["layers"])
+            yield ""
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
