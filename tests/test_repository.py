@@ -61,12 +61,12 @@ def test_flows_and_what_lies_below_know_no_http():
 
 
 def test_no_import_of_our_own_hides_in_a_function():
-    """A cycle is mended, not dodged. Only ``AppConfig.ready`` must import late, as Django says."""
+    """A cycle is mended, not dodged. Only what an ``AppConfig`` does must import late, as Django says."""
     offenders = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in PACKAGE.glob("**/*.py")
         for function in ast.walk(ast.parse(path.read_text()))
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and function.name != "ready"
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and function.name not in {"ready", "import_models"}
         for node in ast.walk(function)
         if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("passwordless_auth"))
     ]

@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 
 from ..checks import DAY, YEAR, listed
 from . import _dot, keys
+from .checks import check_urls
 from .conf import settings
 from .discovery import paths
 from .models import ClientSettings
@@ -63,7 +64,7 @@ def check_issuer(**_kwargs: Any) -> Iterator[Message]:
             "does, silence this.",
         )
     wrong = [path for path in paths() if not _is_ours(path)]
-    if wrong:
+    if wrong and not any(True for _told in check_urls()):
         yield _error(
             2,
             f"Clients that are given the issuer {settings.OIDC_ISSUER} look at {' and '.join(wrong)}, and nothing of "

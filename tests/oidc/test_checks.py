@@ -219,5 +219,5 @@ def test_the_number_of_queries_does_not_grow_with_the_clients(django_assert_max_
     for number in range(20):
         application(client_id=f"c{number}")
 
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         assert found(databases=["default"]) == []
