@@ -103,7 +103,7 @@ def test_our_defaults_are_those_of_a_host_without_settings(settings):
         del settings.OAUTH2_PROVIDER
 
     for name, value in _dot.SAFE_DEFAULTS.items():
-        wanted = import_string(value) if name == "OAUTH2_VALIDATOR_CLASS" else value
+        wanted = import_string(value) if name.endswith("_CLASS") else value
         assert getattr(_dot.oauth2_settings, name) == wanted, name
     assert _dot.oauth2_settings.OIDC_ISS_ENDPOINT == "http://testserver/"
 
