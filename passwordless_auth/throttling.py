@@ -91,11 +91,16 @@ def sends(identifier: Identifier, *, known_browser: str) -> Bucket:
 
 
 def starts(requester: Requester) -> Bucket:
-    return Bucket("starts", _network_of(requester), parse(settings.LIMIT_STARTS_PER_IP))
+    return per_network("starts", requester, settings.LIMIT_STARTS_PER_IP)
 
 
 def failures_of_network(requester: Requester) -> Bucket:
-    return Bucket("failures", _network_of(requester), parse(settings.LIMIT_FAILURES_PER_IP))
+    return per_network("failures", requester, settings.LIMIT_FAILURES_PER_IP)
+
+
+def per_network(action: str, requester: Requester, limit: str) -> Bucket:
+    """What is counted by where it comes from: an IPv4 address, or an IPv6 /64."""
+    return Bucket(action, _network_of(requester), parse(limit))
 
 
 def _network_of(requester: Requester) -> str:
@@ -107,7 +112,7 @@ def _network_of(requester: Requester) -> str:
 
 
 def passkey_starts(requester: Requester) -> Bucket:
-    return Bucket("passkey_starts", _network_of(requester), parse(settings.LIMIT_PASSKEY_STARTS_PER_IP))
+    return per_network("passkey_starts", requester, settings.LIMIT_PASSKEY_STARTS_PER_IP)
 
 
 def recovery_failures(canonical: str, *, known_browser: str) -> Bucket:

@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 from django.urls import Resolver404, resolve
 
+from .. import throttling
 from ..checks import listed
 from . import _dot, uris
 from .conf import settings
@@ -73,6 +74,17 @@ def check_settings_without_effect(**_kwargs: Any) -> Iterator[Message]:
             f"OAUTH2_PROVIDER sets {', '.join(found)}, which the endpoints of passwordless_auth.oidc do not ask.",
             "Claims come from PASSWORDLESS_AUTH_OIDC_CLAIMS, signing keys from PASSWORDLESS_AUTH_OIDC_SIGNING_KEYS, "
             "what a client may do from its page in the admin. See the how-to on django-oauth-toolkit.",
+        )
+
+
+def check_limit(**_kwargs: Any) -> Iterator[Message]:
+    try:
+        throttling.parse(settings.OIDC_LIMIT_REQUESTS_PER_IP)
+    except ImproperlyConfigured as error:
+        yield checks.Error(
+            f"PASSWORDLESS_AUTH_OIDC_LIMIT_REQUESTS_PER_IP: {error}",
+            hint="Write limits as '1/60s,5/15m,10/d', or '' for off.",
+            id="passwordless_auth_oidc.E001",
         )
 
 
@@ -238,7 +250,7 @@ def _number(databases: Sequence[str] | None, rows: Callable[[], Any]) -> int:
         return 0
 
 
-_ALWAYS: Final[Iterable[Callable[..., Iterator[Message]]]] = (check_settings_without_effect, check_urls)
+_ALWAYS: Final[Iterable[Callable[..., Iterator[Message]]]] = (check_settings_without_effect, check_limit, check_urls)
 _DEPLOYED: Final[Iterable[Callable[..., Iterator[Message]]]] = (
     check_weak_settings,
     check_registration,

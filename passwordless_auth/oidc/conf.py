@@ -53,6 +53,12 @@ class OidcSettings(Settings):
         return int(self._get("OIDC_AUTHORIZATION_LIFETIME", 3600))
 
     @property
+    def OIDC_LIMIT_REQUESTS_PER_IP(self) -> str:
+        """Authorization requests from one IP address (IPv6: one /64 network) whose person has to sign in, to choose or
+        to allow: those are kept. Who is sent back at once does not count."""
+        return str(self._get("OIDC_LIMIT_REQUESTS_PER_IP", "60/60s,1000/h"))
+
+    @property
     def OIDC_REFRESH_LIFETIME(self) -> int:
         """Seconds after the authorization in which it can be refreshed at all, however often it is used."""
         return int(self._get("OIDC_REFRESH_LIFETIME", 30 * 86400))

@@ -8,8 +8,9 @@ from django.contrib.auth.models import User
 from oauth2_provider.models import AccessToken
 
 from passwordless_auth.models import SignIn, Totp
-from passwordless_auth.oidc.models import Authorization, ClientSettings
+from passwordless_auth.oidc.models import Authorization, AuthorizationRequest, ClientSettings
 from passwordless_auth.testing import outbox, totp_code
+from tests.conftest import Browser
 from tests.passkeys import ORIGIN, send, with_passkey
 from tests.passkeys import sign_in as sign_in_with_passkey
 from tests.totp import answer as answer_with_app
@@ -94,8 +95,6 @@ def test_nobody_becomes_a_machine_by_a_parameter(browser, settings):
 
 
 def test_what_nobody_knows_is_not_kept(app, browser):
-    from passwordless_auth.oidc.models import AuthorizationRequest
-
     app.ask(junk="x" * 3000)
 
     assert "junk" not in AuthorizationRequest.objects.get().params
@@ -253,3 +252,124 @@ def test_a_password_of_the_host_is_no_way_around_the_second_factor(app, browser)
     second = first_step(browser, next=onward)
     answered = answer_with_app(browser, second, totp_code(Totp.objects.get()))
     assert "code" in app.answer(browser.get(answered.url))
+
+
+# -- whose consent it is
+
+
+@pytest.fixture
+def foreign(app, browser):
+    make_client("foreign", first_party=False)
+    return RelyingParty(browser, "foreign")
+
+
+def consent_page(browser, response):
+    while response.status_code == 303 and response.url.startswith("/"):
+        response = browser.get(response.url)
+    assert 'data-page="consent"' in response.content.decode()
+    return response
+
+
+def allow(browser, page):
+    """Press the button, and do not follow where it leads."""
+    person = page.content.decode().partition('name="person" value="')[2].partition('"')[0]
+    response = browser.submit(page.request["PATH_INFO"], {"allow": "1", "person": person})
+    assert response.status_code == 303
+    return response.url
+
+
+@pytest.mark.parametrize("prompt", [None, "consent"])
+def test_what_one_person_allowed_another_did_not(foreign, browser, prompt):
+    """Somebody leaves a request that they allowed in a browser that others use, too."""
+    browser.sign_in("mallory@example.com")
+    onward = allow(browser, consent_page(browser, foreign.ask(prompt=prompt)))
+    browser.submit("/logout/")
+    browser.sign_in("ada@example.com")
+
+    consent_page(browser, browser.get(onward))
+
+    assert not Authorization.objects.exists()
+
+
+def test_what_was_taken_back_is_asked_again(foreign, browser):
+    browser.sign_in()
+    onward = allow(browser, consent_page(browser, foreign.ask()))
+    browser.submit("/account/applications/", {"application": "foreign"})
+
+    consent_page(browser, browser.get(onward))
+
+
+@pytest.mark.parametrize("redirect_uri", ["com.example.app:/cb", "http://127.0.0.1:49152/cb", "http://[::1]:49152/cb"])
+@pytest.mark.parametrize("first_party", [True, False])
+def test_an_app_that_anybody_could_be_asks_each_time(browser, redirect_uri, first_party):
+    """Any program of a device may take the scheme or the port of another, and ask in its name (RFC 8252 §8.6)."""
+    uris = "com.example.app:/cb http://127.0.0.1/cb http://[::1]/cb https://app.example/cb"
+    make_client(public=True, kind="native", redirect_uris=uris, first_party=first_party)
+    browser.sign_in()
+    app = RelyingParty(browser, secret=None, redirect_uri=redirect_uri)
+
+    for _time in range(2):
+        assert app.answer(app.ask(prompt="none"))["error"] == "consent_required"
+        page = consent_page(browser, app.ask())
+        answer = app.answer(browser.get(allow(browser, page)))
+        assert app.redeem(answer["code"]).status_code == 200
+
+    claimed = RelyingParty(browser, secret=None, redirect_uri="https://app.example/cb")
+    assert "code" in claimed.answer(claimed.ask())  # the device has asked that domain whose app this is
+
+
+# -- what a browser tells who comes next
+
+
+def test_the_addresses_of_others_stay_masked(app, browser):
+    """Choosing an account does not tell more of it than the page that offers it."""
+    browser.sign_in("ada@example.com")
+    browser.submit("/logout/")
+    browser.sign_in("mallory@example.com")
+    page = browser.get(app.ask(prompt="select_account").url)
+    ada = User.objects.get(email="ada@example.com").passwordless_profile.handle
+    assert ada in page.content.decode()
+
+    chosen = browser.submit(page.request["PATH_INFO"], {"account": ada})
+
+    assert "ada@example.com" not in f"{page.content.decode()}{chosen.url}{browser.get(chosen.url).content.decode()}"
+
+
+# -- what strangers can fill or take away
+
+
+def test_a_form_of_another_site_does_not_change_who_a_browser_is(app, browser):
+    """With it no cookie comes that is Lax: a browser that seems new would get another key, and be a stranger to the
+    account that it belongs to."""
+    browser.sign_in()
+    stranger = Browser()
+
+    response = stranger.post("/openid/authorize", app.params(claims=json.dumps({"userinfo": {"x" * 9000: None}})))
+
+    assert (response.status_code, len(response.cookies)) == (400, 0)
+    assert not AuthorizationRequest.objects.exists()
+
+
+def test_a_request_that_is_too_long_is_not_kept(app, browser):
+    response = app.ask(state="s" * 7000)
+
+    assert response.status_code == 400
+    assert not AuthorizationRequest.objects.exists()
+
+
+def test_one_network_can_not_fill_the_table(app, settings):
+    settings.PASSWORDLESS_AUTH_OIDC_LIMIT_REQUESTS_PER_IP = "3/h"
+
+    def ask(ip):
+        stranger = RelyingParty(Browser(REMOTE_ADDR=ip))
+        return stranger.ask()
+
+    assert [ask("203.0.113.7").status_code for _ in range(3)] == [303] * 3
+    refused = ask("203.0.113.7")
+    assert refused.status_code == 429
+    assert int(refused["Retry-After"]) > 3500
+    assert AuthorizationRequest.objects.count() == 3
+    assert ask("203.0.113.8").status_code == 303
+    app.browser.defaults["REMOTE_ADDR"] = "203.0.113.7"
+    app.browser.sign_in()
+    assert "code" in app.answer(app.ask())  # who needs no page needs no row

@@ -108,6 +108,12 @@ def test_our_defaults_are_those_of_a_host_without_settings(settings):
     assert _dot.oauth2_settings.OIDC_ISS_ENDPOINT == "http://testserver/"
 
 
+def test_a_limit_that_can_not_be_read_is_told(settings):
+    settings.PASSWORDLESS_AUTH_OIDC_LIMIT_REQUESTS_PER_IP = "often"
+
+    assert found() == ["E001"]
+
+
 def test_what_the_host_says_stays(settings):
     settings.OAUTH2_PROVIDER = {"ACCESS_TOKEN_EXPIRE_SECONDS": 60}
 

@@ -13,8 +13,8 @@ from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 from oauthlib.oauth2.rfc6749.errors import AccessDeniedError, LoginRequired, OAuth2Error
 
-from ... import policies
-from ...exceptions import Expired
+from ... import policies, throttling
+from ...exceptions import Expired, TooManyRequests
 from ...flows import ways_in
 from ...models import KnownBrowser, Level, Profile, Proof, SignIn
 from ...models.event import announce
@@ -214,25 +214,43 @@ def scopes_to_allow(draft: Draft) -> frozenset[str]:
 
 
 def _wants_consent(draft: Draft, present: Present, row: AuthorizationRequest | None) -> bool:
-    if row is not None and row.allowed_at is not None:
-        return False
-    if "consent" in draft.request.wishes.prompt:
+    # SECURITY: by this person. Others may use this browser, too.
+    allowed = row is not None and row.allowed == Profile.objects.of(present.user).handle
+    if not allowed and ("consent" in draft.request.wishes.prompt or _may_be_an_impostor(draft)):
         return True
     return not draft.request.client.skip_authorization and not scopes_to_allow(draft) <= present.consented
+
+
+def _may_be_an_impostor(draft: Draft) -> bool:
+    """SECURITY: whether any program on the person's device could come with this request: a scheme of its own, or a port
+    of this machine, is nobody's for certain. Without a question it would be given a code that it can redeem (RFC 8252
+    §8.6), in the name of an app that the site, or the person, trusts."""
+    native = ClientSettings.of(draft.request.client).kind == ClientSettings.Kind.NATIVE
+    return native and not draft.request.redirect_uri.startswith("https:")
 
 
 # -- the request's row
 
 
 def keep(draft: Draft, *, requester: Requester, now: datetime) -> AuthorizationRequest:
-    """Keep a request while its person does what is due; this browser alone can go on with it."""
-    return AuthorizationRequest.objects.create(
+    """Keep a request while its person does what is due; this browser alone can go on with it. Raises TooManyRequests:
+    anybody can ask."""
+    bucket = throttling.per_network("oidc_requests", requester, settings.OIDC_LIMIT_REQUESTS_PER_IP)
+    row = AuthorizationRequest(
         application=draft.request.client,
         browser_digest=requester.browser_digest,
         params=dict(draft.params),
         created_at=now,
         expires_at=now + timedelta(seconds=settings.OIDC_AUTHORIZATION_LIFETIME),
     )
+    try:
+        with transaction.atomic(durable=True):
+            throttling.hit([bucket], now=now)
+            row.save(force_insert=True)
+    except TooManyRequests as refusal:
+        throttling.note_refusal(refusal, [bucket], requester=requester, now=now)
+        raise
+    return row
 
 
 def kept(public_id: str, *, requester: Requester, now: datetime | None = None) -> AuthorizationRequest:
@@ -267,7 +285,8 @@ def allow(draft: Draft, row: AuthorizationRequest, present: Present, *, now: dat
             application=draft.request.client,
             defaults={"scope": " ".join(sorted(scopes)), "granted_at": now},
         )
-        AuthorizationRequest.objects.filter(pk=row.pk).update(allowed_at=now)
+        by = Profile.objects.of(present.user).handle
+        AuthorizationRequest.objects.filter(pk=row.pk).update(allowed=by)
         announce("consent_given", user=present.user, client_id=draft.request.client.client_id)
 
 

@@ -134,8 +134,8 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('expires_at', models.DateTimeField(db_index=True)),
                 ('chosen', models.CharField(blank=True, default='', max_length=32)),
-                ('allowed_at', models.DateTimeField(blank=True, null=True)),
                 ('chosen_at', models.DateTimeField(blank=True, null=True)),
+                ('allowed', models.CharField(blank=True, default='', max_length=32)),
                 ('application', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=oauth2_settings.APPLICATION_MODEL)),
             ],
             options={

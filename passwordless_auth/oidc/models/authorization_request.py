@@ -25,9 +25,9 @@ class AuthorizationRequest(models.Model):
     expires_at = models.DateTimeField(db_index=True)
     #: The account that was chosen (``select_account``): the public handle of its person.
     chosen = models.CharField(max_length=32, blank=True, default="")
-    #: When the person last allowed or chose for this very request (``prompt=consent``, ``prompt=select_account``).
-    allowed_at = models.DateTimeField(null=True, blank=True)
     chosen_at = models.DateTimeField(null=True, blank=True)
+    #: Who has allowed this very request (``prompt=consent``): the public handle of that person.
+    allowed = models.CharField(max_length=32, blank=True, default="")
 
     class Meta:
         verbose_name = _("authorization request")

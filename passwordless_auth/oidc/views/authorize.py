@@ -8,11 +8,16 @@ from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings as django_settings
-from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.functional import cached_property
-from oauthlib.oauth2.rfc6749.errors import CustomOAuth2Error, FatalClientError, OAuth2Error
+from oauthlib.oauth2.rfc6749.errors import (
+    CustomOAuth2Error,
+    FatalClientError,
+    InvalidRequestFatalError,
+    OAuth2Error,
+)
 
 from ... import errands, sessions
 from ...exceptions import Expired, PasswordlessError
@@ -138,21 +143,29 @@ class AuthorizeView(AuthorizationPage):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            params = single(request.GET.lists())
+            params = self._read(request.GET)
         except OAuth2Error as error:
             return self.tell_person(error)
         return self.handle(params, None)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """With a POST from the Client's site no browser sends our cookies: who is there shows only after a redirect."""
+        """With a POST from the Client's site no browser sends our cookies: who is there shows only after a redirect.
+
+        SECURITY: and nothing else is done here. A browser that seems to be new would be given another key, and be a
+        stranger to the accounts that know it.
+        """
         try:
-            params = single(request.POST.lists())
+            params = self._read(request.POST)
         except OAuth2Error as error:
             return self.tell_person(error)
-        query = urlencode(known(params, OF_AUTHORIZATION))
-        if len(query) > MAX_QUERY:
-            return self.handle(params, None)
-        return see_other(f"{request.path}?{query}")
+        return see_other(f"{request.path}?{urlencode(params)}")
+
+    def _read(self, sent: QueryDict) -> dict[str, str]:
+        """Raises InvalidRequestFatalError."""
+        params = known(single(sent.lists()), OF_AUTHORIZATION)
+        if len(urlencode(params)) > MAX_QUERY:
+            raise InvalidRequestFatalError(description="The request is too long.")
+        return params
 
     def require_own_page(self, csrf: CsrfCheck) -> None:
         """Requests come from other sites. They change nothing but what their person then does."""
@@ -190,11 +203,8 @@ class ContinueView(AuthorizationPage):
         authorize.choose(row, handle[:32], now=now)
         if present is not None and handle == here:
             return see_other(continue_url(row))
-        known = authorize.accounts_of(self.requester, None)
-        chosen = next((user for user, _current in known if handle_of(user) == handle), None)
-        address = accounts.primary_of(chosen) if chosen is not None else None
-        hint = address.canonical if address is not None else ""
-        return see_other(f"{reverse('passwordless_auth:login')}?{_query(next=continue_url(row), identifier=hint)}")
+        # SECURITY: its address is not filled in. Whoever is at this browser now has only seen it masked.
+        return see_other(f"{reverse('passwordless_auth:login')}?{_query(next=continue_url(row))}")
 
     def ask(self, question: Question, draft: Draft, row: AuthorizationRequest) -> HttpResponseBase:
         if question.due is Due.SELECT_ACCOUNT:
@@ -203,7 +213,7 @@ class ContinueView(AuthorizationPage):
             page="consent",
             client=draft.request.client,
             look=ClientSettings.of(draft.request.client),
-            site=urlsplit(draft.request.redirect_uri).hostname or "",
+            site=site_of(draft.request.redirect_uri),
             scopes=said_of(authorize.scopes_to_allow(draft)),
             display=display_name(question.present.user),
             person=handle_of(question.present.user),
@@ -305,6 +315,12 @@ def source_of(uri: str) -> str:
     """What a Content-Security-Policy calls the place of a URI: its origin; for an app's own scheme, that."""
     parts = urlsplit(uri)
     return f"{parts.scheme}://{parts.netloc}" if parts.scheme in {"http", "https"} else f"{parts.scheme}:"
+
+
+def site_of(uri: str) -> str:
+    """What a person reads of a URI: its host; of an app's own scheme, that."""
+    parts = urlsplit(uri)
+    return parts.hostname or parts.scheme
 
 
 def _policy(old: str, new: str) -> str:
