@@ -247,7 +247,7 @@ class PrimaryIdentity(PasswordlessError):
     """The main address is not removed before another one has taken its place."""
 
     code = "primary_identity"
-    detail = _("This is your main address. Make another one your main address first.")
+    detail = _("Make another one your main address first.")
 
 
 class LastWayIn(PasswordlessError):

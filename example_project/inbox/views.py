@@ -11,7 +11,7 @@ from example_project.csp import content_security_policy
 
 from .models import Message
 
-PAGE_SIZE = 30
+PAGE_SIZE = 25
 
 #: SECURITY: whoever can send mail writes this HTML. It runs no script, loads nothing, sends no form, has no origin
 #: (so no cookies of ours), and only our own pages may frame it. Links may open a window, as in a mail program.

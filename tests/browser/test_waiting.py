@@ -32,6 +32,7 @@ def test_the_state_of_the_message_changes_on_screen(site, person):
         expect(text).to_be_visible()
     site.set_delivery(ada, "delivered")
     expect(state).to_have_text("Delivered to your mailbox. If you don’t see it, look in the spam folder.")
+    expect(where_to_look[0]).to_be_hidden()  # it would be said twice
     site.set_delivery(ada, "bounced")
     expect(state).to_have_text("This message could not be delivered. Please use another way.")
     expect(another).to_be_visible()

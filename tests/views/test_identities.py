@@ -544,7 +544,7 @@ def test_the_page_of_the_only_address_says_what_comes_before_its_removal(browser
 def test_the_page_says_what_a_removal_means_and_how_long_there_is_a_way_back(browser, ada):
     adds(browser, WORK)
     page = visit(browser, f"{PAGE}change/?identity={identity(WORK).public_id}")
-    assert "Then it no longer signs you in, and gets no messages about your account." in page.words
+    assert "Once it is removed, it no longer signs you in, and gets no messages about your account." in page.words
     assert (
         "We tell all your addresses, this one too. For 7 days, the link in that message brings it back." in page.words
     )
