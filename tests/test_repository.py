@@ -66,7 +66,8 @@ def test_no_import_of_our_own_hides_in_a_function():
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in PACKAGE.glob("**/*.py")
         for function in ast.walk(ast.parse(path.read_text()))
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and function.name not in {"ready", "import_models"}
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        and function.name not in {"ready", "import_models"}
         for node in ast.walk(function)
         if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("passwordless_auth"))
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import MethodType
 from typing import Any, Final
 
 from django.contrib.auth.hashers import identify_hasher, make_password
@@ -18,6 +19,8 @@ from oauth2_provider.models import (
 )
 from oauth2_provider.scopes import get_scopes_backend
 from oauth2_provider.settings import DEFAULTS, oauth2_settings
+
+from ..models.compiled import insert_written_once
 
 #: What a host gets that says nothing (RFC 9700; the rules of this project). What it says itself stays: system checks
 #: tell where that is weaker.
@@ -147,14 +150,15 @@ def refresh_token_lifetime() -> timedelta | None:
 
 def new_access_token(value: str, **columns: Any) -> Any:
     """Write an access token: by digest alone, where the host did not ask for more."""
-    row = get_access_token_model()(**columns)
-    set_token_value(row, value)
-    row.save(force_insert=True)
-    return row
+    return _written(get_access_token_model()(**columns), value)
 
 
 def new_refresh_token(value: str, **columns: Any) -> Any:
-    row = get_refresh_token_model()(**columns)
+    return _written(get_refresh_token_model()(**columns), value)
+
+
+def _written(row: Any, value: str) -> Any:
     set_token_value(row, value)
+    row._do_insert = MethodType(insert_written_once, row)
     row.save(force_insert=True)
     return row

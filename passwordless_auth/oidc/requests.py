@@ -93,6 +93,13 @@ def known(params: Mapping[str, str], names: frozenset[str]) -> dict[str, str]:
     return {name: value for name, value in params.items() if name in names}
 
 
+class SingleRequest(Request):  # type: ignore[misc]  # untyped
+    """oauthlib's request, of parameters that went through ``single``: none comes twice, and nobody has to look for it
+    once more at each of oauthlib's steps."""
+
+    duplicate_params: Final = ()
+
+
 def _printable(name: str) -> str:
     """What an error description may say (RFC 6749 §4.1.2.1: no quotes, backslashes, controls, non-ASCII)."""
     return re.sub(r"[^A-Za-z0-9_.-]", "", name)[:40]

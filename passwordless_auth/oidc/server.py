@@ -68,7 +68,7 @@ class Draft:
         sent = {**params, "response_type": _as_oauthlib_has_it(response_type), "response_mode": "fragment"}
         if not response_type:
             del sent["response_type"]
-        request = Request(f"{_AUTHORIZE}?{urlencode(sent)}")
+        request = requests.SingleRequest(f"{_AUTHORIZE}?{urlencode(sent)}")
         request.asked_mode = params.get("response_mode", "")
         request.scopes = scope_to_list(request.scope) or []
         request.authorization = request.wishes = None

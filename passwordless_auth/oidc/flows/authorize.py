@@ -17,6 +17,7 @@ from ... import policies, throttling
 from ...exceptions import Expired, TooManyRequests
 from ...flows import ways_in
 from ...models import KnownBrowser, Level, Profile, Proof, SignIn
+from ...models.compiled import CompiledSelect
 from ...models.event import announce
 from ...requester import Requester
 from .. import claims, tokens
@@ -43,11 +44,18 @@ class Present:
     proven_phone: str | None = None
 
 
+def _with_consent(pk: int, client_id: str) -> Any:
+    consent = Consent.objects.filter(user=OuterRef("user"), application__client_id=client_id)
+    rows = SignIn.objects.live().select_related("user__passwordless_profile").filter(pk=pk)
+    return claims.with_addresses(rows, "user").annotate(consented=Subquery(consent.values("scope")[:1]))
+
+
+_sign_in_with_consent: CompiledSelect[Any] = CompiledSelect(_with_consent, pk=int, client_id=str)
+
+
 def present_in(sign_in_pk: int, *, level: Level, application: Any) -> Present | None:
     """Who the SignIn of a session is, and what they have allowed: one statement. ``None``: it has ended."""
-    consent = Consent.objects.filter(user=OuterRef("user"), application=application.pk)
-    rows = SignIn.objects.live().select_related("user__passwordless_profile").filter(pk=sign_in_pk)
-    row = claims.with_addresses(rows, "user").annotate(consented=Subquery(consent.values("scope")[:1])).first()
+    row = _sign_in_with_consent(pk=sign_in_pk, client_id=application.client_id)
     if row is None:
         return None
     return Present(

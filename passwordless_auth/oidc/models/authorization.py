@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from oauth2_provider.settings import oauth2_settings
 
 from ... import derivation
+from ...models.compiled import insert_written_once
 from ...models.sign_in import RUN_OUT
 
 
@@ -62,6 +63,8 @@ class Authorization(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
     #: When all of it ended: replayed, revoked by the person or the client, signed out.
     revoked_at = models.DateTimeField(null=True, blank=True)
+
+    _do_insert = insert_written_once
 
     #: What ``claims.with_addresses`` annotates.
     proven_email: str | None

@@ -23,7 +23,7 @@ from ...requester import Requester
 from ...views.base import MAX_BODY
 from .. import clients
 from ..cors import ClientMixin
-from ..requests import OF_CLIENTS, known, single
+from ..requests import OF_CLIENTS, SingleRequest, known, single
 from ..server import server
 
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -65,7 +65,7 @@ class Endpoint(ClientMixin):
     def read(self, request: HttpRequest) -> Request:
         """oauthlib's Request of ours. Raises InvalidRequestError for what can't be read, or comes twice."""
         fields = known(single(self._fields(request)), OF_CLIENTS)
-        asked = Request(request.path, request.method, urlencode(fields), {"Content-Type": _FORM})
+        asked = SingleRequest(request.path, request.method, urlencode(fields), {"Content-Type": _FORM})
         asked.authorization = asked.refresh_row = None
         asked.started_at = timezone.now()
         asked.requester = Requester.from_request(request)
