@@ -613,8 +613,8 @@ def test_missing_keys_are_told_once_and_not_looked_for_in_the_database(apply):
 # -- all of them
 
 
-def ids_in_the_source():
-    source = Path(ours.__file__).read_text()
+def ids_in_the_source(module=ours):
+    source = Path(module.__file__).read_text()
     errors = re.findall(r"_error\(\s*(\d+)", source)
     warnings = re.findall(r"_(?:warning|weak)\(\s*(\d+)", source)
     in_a_table = re.findall(r"^        \((\d{3}), \"[A-Z_]+\", ", source, re.MULTILINE)

@@ -8,6 +8,10 @@ import pytest
 
 from passwordless_auth import exceptions, urls
 from passwordless_auth.conf import Settings
+from passwordless_auth.oidc import checks as oidc_checks
+from passwordless_auth.oidc import checks_keys
+from passwordless_auth.oidc import urls as oidc_urls
+from passwordless_auth.oidc.conf import OidcSettings
 
 from .test_checks import ids_in_the_source
 
@@ -21,15 +25,19 @@ def page(monkeypatch):
     monkeypatch.syspath_prepend(str(DOCS / "_ext"))
     import from_code
 
-    yield lambda directive: "\n".join(getattr(from_code, directive).lines(None))
+    yield lambda directive: "\n".join(getattr(from_code, directive).lines(getattr(from_code, directive)))
     del sys.modules["from_code"]
+
+
+def own_settings(settings):
+    return [name for name, value in vars(settings).items() if isinstance(value, property) and name.isupper()]
 
 
 def test_the_settings_page_has_every_setting_with_its_default(page):
     text = page("SettingsFromCode")
     told = re.findall(r"^\.\. py:data:: PASSWORDLESS_AUTH_(\w+)$", text, re.MULTILINE)
 
-    assert told == [name for name, value in vars(Settings).items() if isinstance(value, property) and name.isupper()]
+    assert told == own_settings(Settings)
     assert text.count("   :Default: ") == len(told)
     assert ":Default: ``'1/60s,5/15m,10/d'``" in text
 
@@ -44,6 +52,21 @@ def test_the_urls_page_has_every_url(page):
     told = re.findall(r"``passwordless_auth:(\w+)``", page("UrlsFromCode"))
 
     assert told == [pattern.name for pattern in urls.urlpatterns]
+
+
+def test_the_same_of_the_openid_provider(page):
+    settings = page("OidcSettingsFromCode")
+    assert re.findall(r"^\.\. py:data:: PASSWORDLESS_AUTH_(\w+)$", settings, re.MULTILINE) == own_settings(OidcSettings)
+    assert ":Default: ``['RS256', 'ES256']``" in settings
+
+    checks = set(re.findall(r"^   \* - ``([EW]\d{3})``$", page("OidcChecksFromCode"), re.MULTILINE))
+    assert checks == {ident for module in (oidc_checks, checks_keys) for ident in ids_in_the_source(module)}
+
+    named = re.findall(r"``passwordless_auth_oidc:(\w+)``", page("OidcUrlsFromCode"))
+    assert named == [pattern.name for pattern in oidc_urls.urlpatterns if pattern.name]
+
+    commands = re.findall(r"^``(\w+)``$", page("OidcCommandsFromCode"), re.MULTILINE)
+    assert commands == ["create_oidc_client", "rotate_signing_keys"]
 
 
 def test_the_errors_page_has_every_code(page):
@@ -63,6 +86,11 @@ def test_the_errors_page_has_every_code(page):
         ("reference/signals.rst", "signals-from-code"),
         ("reference/commands.rst", "commands-from-code"),
         ("reference/models.rst", "rows-from-code"),
+        ("reference/settings.rst", "oidc-settings-from-code"),
+        ("reference/checks.rst", "oidc-checks-from-code"),
+        ("reference/urls.rst", "oidc-urls-from-code"),
+        ("reference/commands.rst", "oidc-commands-from-code"),
+        ("reference/models.rst", "oidc-rows-from-code"),
     ],
 )
 def test_the_references_are_made_by_the_directives(file, directive):
@@ -77,4 +105,4 @@ def test_settings_that_the_docs_name_exist():
     }
 
     assert named
-    assert named <= set(vars(Settings))
+    assert named <= {*vars(Settings), *vars(OidcSettings)}

@@ -8,7 +8,8 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_type_hints
+from types import ModuleType
+from typing import Any, ClassVar, get_type_hints
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
@@ -20,10 +21,16 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from passwordless_auth import checks, conf, exceptions, management, signals, urls
+from passwordless_auth.oidc import checks as oidc_checks
+from passwordless_auth.oidc import checks_keys as oidc_checks_keys
+from passwordless_auth.oidc import conf as oidc_conf
+from passwordless_auth.oidc import management as oidc_management
+from passwordless_auth.oidc import urls as oidc_urls
 
 
 class FromCode(SphinxDirective):
-    """Writes reStructuredText from the code and hands it to Sphinx."""
+    """Writes reStructuredText from the code and hands it to Sphinx. What is of the OpenID provider has a directive of
+    its own, with ``oidc-`` before the name."""
 
     has_content = False
 
@@ -40,7 +47,7 @@ class FromCode(SphinxDirective):
         raise NotImplementedError
 
 
-class _Defaults(conf.Settings):
+class _Defaults(oidc_conf.OidcSettings):
     """The settings of a host that set none."""
 
     def _get(self, name: str, default: Any) -> Any:
@@ -57,16 +64,18 @@ def default_of(name: str) -> str:
 
 
 class SettingsFromCode(FromCode):
-    """One entry for each property of ``conf.Settings``, under the headings of the source's ``# -- `` comments."""
+    """One entry for each property of the settings, under the headings of the source's ``# -- `` comments."""
+
+    settings: ClassVar[type[conf.Settings]] = conf.Settings
 
     def lines(self) -> Iterator[str]:
-        source = inspect.getsource(conf.Settings)
+        source = inspect.getsource(self.settings)
         for heading, name in re.findall(r"^    # -- (.+)$|^    def ([A-Z][A-Z_]*)\(", source, re.MULTILINE):
             if heading:
                 title = heading[0].upper() + heading[1:]
                 yield from ("", title, "-" * len(title), "")
                 continue
-            prop = getattr(conf.Settings, name)
+            prop = getattr(self.settings, name)
             kind = inspect.formatannotation(get_type_hints(prop.fget)["return"]).replace("collections.abc.", "")
             yield from (
                 f".. py:data:: {conf.PREFIX}{name}",
@@ -79,19 +88,29 @@ class SettingsFromCode(FromCode):
             )
 
 
+class OidcSettingsFromCode(SettingsFromCode):
+    settings = oidc_conf.OidcSettings
+
+
 class UrlsFromCode(FromCode):
+    urls: ClassVar[ModuleType] = urls
+
     def lines(self) -> Iterator[str]:
         yield from (".. list-table::", "   :header-rows: 1", "   :widths: 30 22 48", "")
         yield from ("   * - Path", "     - Name", "     - What it is")
-        for pattern in urls.urlpatterns:
+        for pattern in self.urls.urlpatterns:
             view = inspect.cleandoc(pattern.callback.view_class.__doc__ or "")
             first = " ".join(view.partition("\n\n")[0].split())
             yield from (
                 f"   * - ``/{pattern.pattern}``",
-                f"     - ``{urls.app_name}:{pattern.name}``",
+                f"     - ``{self.urls.app_name}:{pattern.name}``" if pattern.name else "     -",
                 f"     - {first}",
             )
         yield ""
+
+
+class OidcUrlsFromCode(UrlsFromCode):
+    urls = oidc_urls
 
 
 class ErrorsFromCode(FromCode):
@@ -115,11 +134,12 @@ class SignalsFromCode(FromCode):
 
 
 class CommandsFromCode(FromCode):
-    def lines(self) -> Iterator[str]:
-        from passwordless_auth.management import commands
+    management: ClassVar[ModuleType] = management
 
-        for module in sorted(info.name for info in pkgutil.iter_modules(commands.__path__)):
-            command = load_command_class(management.__package__.rpartition(".")[0], module)
+    def lines(self) -> Iterator[str]:
+        (folder,) = self.management.__path__
+        for module in sorted(info.name for info in pkgutil.iter_modules([f"{folder}/commands"])):
+            command = load_command_class(self.management.__package__.rpartition(".")[0], module)
             parser = command.create_parser("manage.py", module)
             ours = [action for action in parser._actions if action.container is not None and not _is_djangos(action)]
             doc = inspect.getdoc(inspect.getmodule(command)) or ""
@@ -131,6 +151,10 @@ class CommandsFromCode(FromCode):
                 flag = ", ".join(action.option_strings) or (action.metavar or action.dest).upper()
                 usage.write(f"``{flag}``\n   {' '.join(str(action.help or '').split())}\n\n")
             yield from usage.getvalue().splitlines()
+
+
+class OidcCommandsFromCode(CommandsFromCode):
+    management = oidc_management
 
 
 #: What every command of Django takes.
@@ -152,24 +176,33 @@ def _is_djangos(action: Any) -> bool:
 
 
 class ChecksFromCode(FromCode):
-    """One row for each ``_error``, ``_warning`` and ``_weak`` of ``checks``, in the order of their ids."""
+    """One row for each ``_error``, ``_warning`` and ``_weak`` of the checks, in the order of their ids."""
+
+    modules: ClassVar[tuple[ModuleType, ...]] = (checks,)
 
     def lines(self) -> Iterator[str]:
-        yield from (*inspect.cleandoc(checks.__doc__ or "").splitlines(), "")
+        for module in self.modules:
+            yield from (*inspect.cleandoc(module.__doc__ or "").splitlines(), "")
         yield from (".. list-table::", "   :header-rows: 1", "   :widths: 16 42 42", "")
         yield from ("   * - Id", "     - What it says", "     - What to do")
-        for ident, text, hint in sorted(set(_checks())):
+        for ident, text, hint in sorted({found for module in self.modules for found in _checks(module)}):
             yield from (f"   * - ``{ident}``", f"     - {_plain(text)}", f"     - {_plain(hint)}")
         yield ""
 
 
-def _checks() -> Iterator[tuple[str, str, str]]:
-    tree = ast.parse(inspect.getsource(checks))
+class OidcChecksFromCode(ChecksFromCode):
+    modules = (oidc_checks, oidc_checks_keys)
+
+
+def _checks(module: ModuleType) -> Iterator[tuple[str, str, str]]:
+    tree = ast.parse(inspect.getsource(module))
     named = {
         node.targets[0].id: node.value
         for node in ast.walk(tree)
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
     }
+    weak = getattr(module, "_weak", checks._weak)
+    named["_weak"] = ast.Constant(inspect.signature(weak).parameters["hint"].default)
     yield from _calls(tree, {}, named)
 
 
@@ -199,7 +232,7 @@ def _calls(node: ast.AST, known: dict[str, Any], named: dict[str, ast.expr]) -> 
         if number.isdigit():
             letter = "E" if node.func.id == "_error" else "W"
             said = [_said(arg, known, named) for arg in node.args[1:]]
-            hint = said[1] if len(said) > 1 else inspect.signature(checks._weak).parameters["hint"].default
+            hint = said[1] if len(said) > 1 else _said(ast.Name("_weak"), known, named)
             yield f"{letter}{int(number):03}", said[0], hint
     for child in ast.iter_child_nodes(node):
         yield from _calls(child, known, named)
@@ -230,9 +263,15 @@ def _plain(text: str) -> str:
 
 
 class RowsFromCode(FromCode):
+    label: ClassVar[str] = "passwordless_auth"
+
     def lines(self) -> Iterator[str]:
-        for model in apps.get_app_config("passwordless_auth").get_models():
+        for model in apps.get_app_config(self.label).get_models():
             yield from (f"``{model.__name__}``", f"   {' '.join((inspect.getdoc(model) or '').split())}", "")
+
+
+class OidcRowsFromCode(RowsFromCode):
+    label = "passwordless_auth_oidc"
 
 
 class LayersFromCode(FromCode):
@@ -257,6 +296,11 @@ def setup(app: Sphinx) -> dict[str, bool]:
         "checks-from-code": ChecksFromCode,
         "rows-from-code": RowsFromCode,
         "layers-from-code": LayersFromCode,
+        "oidc-settings-from-code": OidcSettingsFromCode,
+        "oidc-urls-from-code": OidcUrlsFromCode,
+        "oidc-commands-from-code": OidcCommandsFromCode,
+        "oidc-checks-from-code": OidcChecksFromCode,
+        "oidc-rows-from-code": OidcRowsFromCode,
     }.items():
         app.add_directive(name, directive)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

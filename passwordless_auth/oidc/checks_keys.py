@@ -22,7 +22,6 @@ from .models import ClientSettings
 
 Message = checks.CheckMessage
 
-_PREFIX: Final = "PASSWORDLESS_AUTH_"
 _SUBJECTS: Final = ("opaque", "pairwise", "auth0")
 #: Name, least, most.
 _NUMBERS: Final = (
@@ -91,23 +90,27 @@ def _is_ours(path: str) -> bool:
 
 def check_settings(**_kwargs: Any) -> Iterator[Message]:
     if settings.OIDC_SUBJECT not in _SUBJECTS:
-        yield _wrong(f"OIDC_SUBJECT is {settings.OIDC_SUBJECT!r}", f"Use one of {', '.join(_SUBJECTS)}.")
+        yield _error(
+            3, f"PASSWORDLESS_AUTH_OIDC_SUBJECT is {settings.OIDC_SUBJECT!r}.", f"Use one of {', '.join(_SUBJECTS)}."
+        )
     for name, least, most in _NUMBERS:
         try:
             fits = least <= getattr(settings, name) <= most
         except (TypeError, ValueError, OverflowError):
             fits = False
         if not fits:
-            yield _wrong(f"{name} is no number of seconds from {least} to {most}", "Write it as a whole number.")
+            yield _error(
+                7, f"PASSWORDLESS_AUTH_{name} is no number from {least} to {most}.", "Write seconds, as a whole number."
+            )
     try:
         if settings.OIDC_CLAIMS and not callable(import_string(settings.OIDC_CLAIMS)):
             raise ImportError
     except ImportError:
-        yield _wrong("OIDC_CLAIMS is not the dotted path of a function", "Write it as 'example.claims.claims_of'.")
-
-
-def _wrong(text: str, hint: str) -> Message:
-    return _error(3, f"{_PREFIX}{text}.", hint)
+        yield _error(
+            8,
+            "PASSWORDLESS_AUTH_OIDC_CLAIMS is not the dotted path of a function.",
+            "Write it as 'example.claims.claims_of'.",
+        )
 
 
 def check_keys(**_kwargs: Any) -> Iterator[Message]:
@@ -127,7 +130,7 @@ def check_keys(**_kwargs: Any) -> Iterator[Message]:
     except ImproperlyConfigured as wrong:
         yield _error(
             5,
-            str(wrong),
+            f"The signing keys of the settings can't be used: {wrong}",
             "A private key as PEM text (PKCS #8 or older, without a password) or as JWK: RSA of 2048 bits or more, "
             "P-256, or Ed25519.",
         )

@@ -31,8 +31,8 @@ class OidcSettings(Settings):
 
     @property
     def OIDC_SIGNING_KEYS(self) -> Sequence[Mapping[str, Any] | str]:
-        """Private signing keys from settings, PEM texts or JWKs; of each algorithm the first one signs. Default: none,
-        the keys are in the database, encrypted, and made on first use."""
+        """Signing keys from settings, PEM texts or JWKs: RSA, P-256, Ed25519. Of each algorithm the first private one
+        signs, and all are published. Default: none, the keys are in the database, encrypted, and made on first use."""
         return list(self._get("OIDC_SIGNING_KEYS", []))
 
     @property

@@ -229,24 +229,24 @@ def test_what_the_core_tells_is_not_told_again(settings):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("ident", "name", "value"),
     [
-        ("OIDC_SUBJECT", "transient"),
-        ("OIDC_NEW_KEY_DELAY", "soon"),
-        ("OIDC_NEW_KEY_DELAY", 10**9),
-        ("OIDC_AUTHORIZATION_LIFETIME", 0),
-        ("OIDC_AUTHORIZATION_LIFETIME", None),
-        ("OIDC_REFRESH_LIFETIME", -1),
-        ("OIDC_REFRESH_LIFETIME", float("inf")),
-        ("OIDC_CLAIMS", "no.such.function"),
-        ("OIDC_CLAIMS", "nodots"),
-        ("OIDC_CLAIMS", "django.conf.settings.DEBUG"),
-        ("OIDC_CLAIMS", "passwordless_auth.conf.PREFIX"),
+        ("E003", "OIDC_SUBJECT", "transient"),
+        ("E007", "OIDC_NEW_KEY_DELAY", "soon"),
+        ("E007", "OIDC_NEW_KEY_DELAY", 10**9),
+        ("E007", "OIDC_AUTHORIZATION_LIFETIME", 0),
+        ("E007", "OIDC_AUTHORIZATION_LIFETIME", None),
+        ("E007", "OIDC_REFRESH_LIFETIME", -1),
+        ("E007", "OIDC_REFRESH_LIFETIME", float("inf")),
+        ("E008", "OIDC_CLAIMS", "no.such.function"),
+        ("E008", "OIDC_CLAIMS", "nodots"),
+        ("E008", "OIDC_CLAIMS", "django.conf.settings.DEBUG"),
+        ("E008", "OIDC_CLAIMS", "passwordless_auth.conf.PREFIX"),
     ],
 )
-def test_settings_that_are_wrong(settings, name, value):
+def test_settings_that_are_wrong(settings, ident, name, value):
     setattr(settings, f"PASSWORDLESS_AUTH_{name}", value)
-    assert found() == ["E003"]
+    assert found() == [ident]
 
 
 @pytest.mark.parametrize("algorithms", [["ES256"], [], ["RS256", "none"], ["RS256", "HS256"], "RS256", 7, None])
