@@ -29,6 +29,7 @@ def test_the_defaults():
         "OIDC_SIGNING_ALGORITHMS": ["RS256", "ES256"],
         "OIDC_NEW_KEY_DELAY": 86400,
         "OIDC_AUTHORIZATION_LIFETIME": 3600,
+        "OIDC_LIMIT_REQUESTS_PER_IP": "60/60s,1000/h",
         "OIDC_REFRESH_LIFETIME": 2592000,
     }
 
@@ -36,7 +37,7 @@ def test_the_defaults():
 def test_the_issuer_is_what_is_set_letter_by_letter(settings):
     for issuer in ("https://example.com", "https://example.com/", "https://example.com/o"):
         settings.PASSWORDLESS_AUTH_OIDC_ISSUER = issuer
-        assert OidcSettings().OIDC_ISSUER == issuer
+        assert issuer == OidcSettings().OIDC_ISSUER
 
 
 def test_the_settings_of_the_core_are_there_too():
