@@ -1,7 +1,7 @@
 """System checks of the OpenID provider: what a host has set in ``OAUTH2_PROVIDER``, which URLs answer, which clients
 are weak.
 
-``W0…`` may surprise. ``W1…`` (``check --deploy``) is weaker than the project's security rules allow;
+``E0…`` would not work. ``W0…`` may surprise. ``W1…`` (``check --deploy``) is weaker than the project's security rules allow;
 django-oauth-toolkit's own checks tell of its ``COMPLIANT_BCP_RFC9700_…`` beside these. ``W2…`` looks into the database
 (``check --database default``).
 """
@@ -57,6 +57,10 @@ HOUR: Final = 3600
 MONTH: Final = 30 * 86400
 
 
+def _error(number: int, text: str, hint: str) -> Message:
+    return checks.Error(text, hint=hint, id=f"passwordless_auth_oidc.E{number:03}")
+
+
 def _warning(number: int, text: str, hint: str) -> Message:
     return checks.Warning(text, hint=hint, id=f"passwordless_auth_oidc.W{number:03}")
 
@@ -81,10 +85,10 @@ def check_limit(**_kwargs: Any) -> Iterator[Message]:
     try:
         throttling.parse(settings.OIDC_LIMIT_REQUESTS_PER_IP)
     except ImproperlyConfigured as error:
-        yield checks.Error(
+        yield _error(
+            9,
             f"PASSWORDLESS_AUTH_OIDC_LIMIT_REQUESTS_PER_IP: {error}",
-            hint="Write limits as '1/60s,5/15m,10/d', or '' for off.",
-            id="passwordless_auth_oidc.E001",
+            "Write limits as '1/60s,5/15m,10/d', or '' for off.",
         )
 
 
@@ -178,7 +182,7 @@ def check_own_urls_of_dot(**_kwargs: Any) -> Iterator[Message]:
     path = _dot.own_token_path()
     if path:
         yield _weak(
-            113,
+            114,
             f"django-oauth-toolkit's own endpoints answer, too: {path}.",
             "Tokens from there follow its rules and not ours. Move its clients over, and take "
             'include("oauth2_provider.urls") out.',
