@@ -1,9 +1,9 @@
 """System checks of the OpenID provider: what a host has set in ``OAUTH2_PROVIDER``, which URLs answer, which clients
 are weak.
 
-``E0…`` would not work. ``W0…`` may surprise. ``W1…`` (``check --deploy``) is weaker than the project's security rules allow;
-django-oauth-toolkit's own checks tell of its ``COMPLIANT_BCP_RFC9700_…`` beside these. ``W2…`` looks into the database
-(``check --database default``).
+``E0…`` would not work. ``W0…`` may surprise. ``W1…`` (``check --deploy``) is weaker than the project's security rules
+allow; django-oauth-toolkit's own checks tell of its ``COMPLIANT_BCP_RFC9700_…`` beside these. ``W2…`` looks into the
+database (``check --database default``).
 """
 
 from __future__ import annotations
