@@ -1411,3 +1411,54 @@ def logout_for_an_application_that_asks_wrongly(stage):
     person = _signed_in(stage)
     person.opens("/openid/logout?post_logout_redirect_uri=https%3A%2F%2Felsewhere.example%2F")
     return person
+
+
+# -- signing in for an application
+
+
+@state("login", german=True)
+def login_for_an_application(stage):
+    sign_in, _sign_out = _client(stage, "Calendar")
+    person = stage.person()
+    person.opens(f"{sign_in}&scope=openid")
+    return person
+
+
+@state("consent", german=True)
+def consent(stage):
+    sign_in, _sign_out = _client(stage, "Calendar")
+    person = _signed_in(stage)
+    person.opens(f"{sign_in}&{urlencode({'scope': 'openid profile email phone address avatar offline_access'})}")
+    return person
+
+
+@state("consent")
+def consent_to_nothing_but_the_name(stage):
+    sign_in, _sign_out = _client(stage, "The library of the town with a name that is rather long")
+    person = _signed_in(stage)
+    person.opens(f"{sign_in}&scope=openid")
+    return person
+
+
+@state("step_up")
+def step_up_for_an_application(stage):
+    sign_in, _sign_out = _client(stage, "Calendar")
+    person = _signed_in(stage)
+    person.opens(f"{sign_in}&{urlencode({'scope': 'openid', 'prompt': 'login'})}")
+    return person
+
+
+@state("select_account", german=True)
+def select_account(stage):
+    sign_in, _sign_out = _client(stage, "Calendar")
+    person = _signed_in(stage)
+    person.comes_signed_in(address("somebody-else-with-a-long-name"))
+    person.opens(f"{sign_in}&{urlencode({'scope': 'openid', 'prompt': 'select_account'})}")
+    return person
+
+
+@state("error", german=True)
+def error_of_an_application(stage):
+    person = stage.person()
+    person.opens("/openid/authorize?client_id=nobody")
+    return person

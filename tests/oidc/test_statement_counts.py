@@ -52,6 +52,16 @@ def test_authorize_with_consent(warm, browser):
     assert "code" in foreign.answer(response)
 
 
+@pytest.mark.parametrize("others", [1, 5])
+def test_choice_of_an_account(warm, browser, others):
+    for number in range(others):
+        browser.sign_in(f"person-{number}@example.com")
+    onward = warm.ask(prompt="select_account").url
+    with statements(7):  # request with client, client, session, user, sign-in, accounts; and the request for the frame
+        page = browser.get(onward)
+    assert page.content.count(b'name="account"') == others + 2
+
+
 def test_prompt_none_for_a_stranger(warm, other_browser):
     stranger = RelyingParty(other_browser)
     with statements(1):  # client

@@ -16,7 +16,7 @@ from oauthlib.oauth2.rfc6749.errors import AccessDeniedError, LoginRequired, OAu
 from ... import policies, throttling
 from ...exceptions import Expired, TooManyRequests
 from ...flows import ways_in
-from ...models import KnownBrowser, Level, Profile, Proof, SignIn
+from ...models import Identity, KnownBrowser, Level, Profile, Proof, SignIn
 from ...models.compiled import CompiledSelect
 from ...models.event import announce
 from ...requester import Requester
@@ -270,14 +270,30 @@ def kept(public_id: str, *, requester: Requester, now: datetime | None = None) -
     return row
 
 
-def accounts_of(requester: Requester, current: Any) -> list[tuple[Any, bool]]:
-    """The users that this browser has signed in as, newest first, and whether each is the one that is signed in."""
-    if not requester.browser_digest:
-        return [(current, True)] if current is not None else []
-    rows = KnownBrowser.objects.filter(browser_digest=requester.browser_digest, user__is_active=True)
-    users = [row.user for row in rows.select_related("user__passwordless_profile").order_by("-last_used_at")[:10]]
-    others = [(user, False) for user in users if current is None or user.pk != current.pk]
-    return ([(current, True)] if current is not None else []) + others
+@dataclass(frozen=True)
+class Account:
+    """An account that this browser has signed in to. ``canonical``: its main address, "" without one."""
+
+    handle: str
+    canonical: str
+    is_current: bool
+
+
+def accounts_of(requester: Requester, current: Any) -> list[Account]:
+    """The accounts that this browser has signed in to, the one that is signed in first, then the newest: one statement,
+    and one for who is signed in."""
+    mine = Profile.objects.of(current).handle
+    main = Identity.objects.filter(user=OuterRef("user")).main_first().values("canonical")[:1]
+    browsers = KnownBrowser.objects.filter(browser_digest=requester.browser_digest or "-", user__is_active=True)
+    rows: Any = browsers.select_related("user__passwordless_profile").annotate(canonical=Subquery(main))
+    found = [
+        Account(Profile.objects.of(row.user).handle, row.canonical or "", row.user_id == current.pk)
+        for row in rows.order_by("-last_used_at")[:10]
+    ]
+    if not any(account.is_current for account in found):
+        identity = Identity.objects.filter(user=current).main_first().first()
+        found.append(Account(mine, identity.canonical if identity else "", True))
+    return sorted((each for each in found if each.canonical or each.is_current), key=lambda each: not each.is_current)
 
 
 def choose(row: AuthorizationRequest, handle: str, *, now: datetime) -> None:

@@ -21,7 +21,7 @@ from oauthlib.oauth2.rfc6749.errors import (
 
 from ... import errands, sessions
 from ...exceptions import Expired, PasswordlessError
-from ...flows import accounts
+from ...identifiers import mask
 from ...models import Level, Profile
 from ...requester import Requester
 from ...views.base import Action, CsrfCheck, display_name, security_headers, see_other
@@ -221,17 +221,16 @@ class ContinueView(AuthorizationPage):
         )
 
     def _ask_for_account(self, draft: Draft, row: AuthorizationRequest, present: Present) -> HttpResponseBase:
-        people = []
-        for user, is_current in authorize.accounts_of(self.requester, present.user):
-            address = accounts.primary_of(user)
-            people.append(
-                {
-                    "handle": handle_of(user),
-                    "name": display_name(user) if is_current else "",
-                    "address": (address.identifier.display if is_current else address.masked) if address else "",
-                    "is_current": is_current,
-                }
-            )
+        people = [
+            {
+                "handle": account.handle,
+                # SECURITY: who is not signed in is somebody else's business: enough to know one's own by.
+                "address": account.canonical if account.is_current else mask(account.canonical),
+                "name": display_name(present.user) if account.is_current else "",
+                "is_current": account.is_current,
+            }
+            for account in authorize.accounts_of(self.requester, present.user)
+        ]
         return self.page_response(
             page="select_account", client=draft.request.client, accounts=people, action=continue_url(row)
         )
