@@ -136,6 +136,14 @@ for name, kind in {
     "RETENTION_REQUESTERS": int,
     "RETENTION_EVENTS": int,
     "RETENTION_KNOWN_BROWSERS": int,
+    "OIDC_ISSUER": str,
+    "OIDC_SUBJECT": str,
+    "OIDC_CLAIMS": str,
+    "OIDC_SIGNING_ALGORITHMS": list,
+    "OIDC_NEW_KEY_DELAY": int,
+    "OIDC_AUTHORIZATION_LIFETIME": int,
+    "OIDC_LIMIT_REQUESTS_PER_IP": str,
+    "OIDC_REFRESH_LIFETIME": int,
 }.items():
     value = env(f"PASSWORDLESS_AUTH_{name}", kind=kind)
     if value is not None:

@@ -7,6 +7,7 @@ each once, and looks every minute whether there are others: ``rotate`` publishes
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,8 @@ from .. import derivation
 from ._dot import oauth2_settings
 from .conf import settings
 from .models import SigningKey
+
+logger = logging.getLogger("passwordless_auth")
 
 #: What makes a key of each algorithm (RFC 7518 §6).
 ALGORITHMS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -138,7 +141,7 @@ def rotate(*, now: datetime | None = None, compromised: bool = False) -> list[tu
     made: list[tuple[Key, datetime]] = []
     with transaction.atomic(using=_database()):
         if compromised:
-            rows.withdraw(now=now)
+            logger.warning("Signing keys were withdrawn as compromised: %s", rows.withdraw(now=now))
         for alg in sorted(algs):
             retired = rows.retire(alg, published_until=signs_from + timedelta(seconds=needed) + MARGIN)
             begins = signs_from if retired else now
@@ -332,6 +335,7 @@ def _make(alg: str, *, signs_from: datetime) -> Key | None:
     except IntegrityError:
         return None
     transaction.on_commit(lambda: _committed(key.kid), using=database)
+    logger.info("A signing key was made for %s: %s", alg, key.kid)
     return key
 
 

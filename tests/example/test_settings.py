@@ -8,6 +8,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from passwordless_auth.conf import Settings
+from passwordless_auth.oidc.conf import OidcSettings
 
 FILE = Path(__file__).parents[2] / "example_project" / "settings.py"
 PRODUCTION = {
@@ -180,7 +181,7 @@ def test_every_setting_can_be_given_by_environment(read):
     """All that are numbers, text or switches; with the type that the package reads."""
     kinds = {"int": ("7", 7), "bool": ("0", False), "str": ("words", "words"), "Sequence[str]": ("a, b", ["a", "b"])}
     wanted = {}
-    for name, setting in vars(Settings).items():
+    for name, setting in {**vars(Settings), **vars(OidcSettings)}.items():
         kind = name.isupper() and setting.fget.__annotations__["return"]
         if kind in kinds and name != "BASE_URL":
             wanted[f"PASSWORDLESS_AUTH_{name}"] = kinds[kind]

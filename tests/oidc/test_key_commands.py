@@ -64,6 +64,16 @@ class TestRotateSigningKeys:
         assert set(SigningKey.objects.values_list("kid", flat=True)) == new
         assert "oidc_signing_keys: 0" in run("passwordless_purge")
 
+    def test_it_is_in_the_log_without_what_is_secret(self, caplog):
+        caplog.set_level("INFO", logger="passwordless_auth")
+        keys.signing_key("RS256")
+        run("rotate_signing_keys", compromised=True)
+        assert "Signing keys were withdrawn as compromised: 2" in caplog.messages
+        made = [message for message in caplog.messages if message.startswith("A signing key was made for RS256: ")]
+        assert len(made) == 2
+        private = keys.signing_key("RS256").jwk.export_private(as_dict=True)
+        assert private["d"] not in caplog.text
+
     def test_keys_that_leaked_are_withdrawn_at_once(self, client, clock):
         before = tokens.sign({"iss": "http://testserver/", "exp": 2**31}, alg="RS256")
         said = run("rotate_signing_keys", compromised=True)
