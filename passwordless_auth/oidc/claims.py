@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from django.db import router, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils.module_loading import import_string
 
 from .. import derivation
 from ..models import Identity, Profile
+from . import uris
 from .conf import settings
 from .models import ClientSettings, PairwiseSalt
 
@@ -69,6 +70,7 @@ def with_addresses(rows: QuerySet[Any], user: str) -> QuerySet[Any]:
 
 def of_person(
     user: Any,
+    client: ClientSettings,
     *,
     scopes: Iterable[str],
     requested: Mapping[str, Any] | None = None,
@@ -78,11 +80,13 @@ def of_person(
     """The claims about a person, without ``sub``: those of the scopes, and those of ``requested`` (one member of the
     ``claims`` parameter, §5.5). What is not known is left out.
 
-    SECURITY: the caller has made sure that the person allowed both: see ``scopes_of``.
+    SECURITY: the caller has made sure that the person allowed both: see ``scopes_of``. Who asks for a name is not given
+    an address in its place, unless the address is given as well; or the Client expects of us what Auth0 does.
     """
     scopes = list(scopes)
     asked = {name for scope in scopes for name in OF_SCOPE.get(scope, ())} | set(requested or ())
-    known = _known(user, proven_email, proven_phone)
+    as_names = _ADDRESSES if _kind_of(client) == ClientSettings.Subject.AUTH0 else _ADDRESSES & asked
+    known = _known(user, proven_email, proven_phone, as_names)
     if settings.OIDC_CLAIMS:
         own = import_string(settings.OIDC_CLAIMS)(user, scopes)
         known |= own
@@ -98,21 +102,32 @@ def of_person(
 _STANDARD: Final = frozenset(name for names in OF_SCOPE.values() for name in names)
 
 
+_ADDRESSES: Final = frozenset({"email", "phone_number"})
+
+
+def open_to(names: Mapping[str, Any], scopes: Collection[str]) -> dict[str, Any]:
+    """Of the names in a ``claims`` parameter those that these scopes would open, or that are of no scope. SECURITY:
+    where a host gives a Client few scopes, the parameter is no other way to the same claims."""
+    opened = {name for scope in scopes for name in OF_SCOPE.get(scope, ())}
+    return {name: wish for name, wish in names.items() if name in opened or name not in _STANDARD - {"sub"}}
+
+
 def scopes_of(requested: Mapping[str, Any]) -> set[str]:
     """The scopes that a person would allow for what a ``claims`` parameter names: they are asked about these."""
     names = {name for member in ("id_token", "userinfo") for name in requested.get(member) or ()}
     return {scope for scope in ("profile", "email", "phone", "address") if names & set(OF_SCOPE[scope])}
 
 
-def _known(user: Any, proven_email: str | None, proven_phone: str | None) -> dict[str, Any]:
+def _known(user: Any, proven_email: str | None, proven_phone: str | None, as_names: Collection[str]) -> dict[str, Any]:
     name = str(getattr(user, "get_full_name", lambda: "")())
     email = proven_email or getattr(user, user.get_email_field_name(), "") or ""
+    named = email if "email" in as_names else ""
     profile = Profile.objects.of(user)
     known: dict[str, Any] = {
-        "name": name or email or proven_phone,
+        "name": name or named or (proven_phone if "phone_number" in as_names else ""),
         "given_name": getattr(user, "first_name", ""),
         "family_name": getattr(user, "last_name", ""),
-        "nickname": getattr(user, "first_name", "") or email.partition("@")[0],
+        "nickname": getattr(user, "first_name", "") or named.partition("@")[0],
         "locale": profile.language,
         "phone_number": proven_phone,
     }
@@ -126,7 +141,7 @@ def _known(user: Any, proven_email: str | None, proven_phone: str | None) -> dic
 def subject(user: Any, client: ClientSettings) -> str:
     """The ``sub`` of a person for a Client: opaque, never given to anybody else, and the same for ever."""
     profile = Profile.objects.of(user)
-    kind = client.subject_type or settings.OIDC_SUBJECT
+    kind = _kind_of(client)
     if kind == ClientSettings.Subject.PAIRWISE:
         return derivation.pairwise_subject(profile.handle, sector=sector_of(client), salt=_salt())
     if kind == ClientSettings.Subject.AUTH0:
@@ -134,12 +149,25 @@ def subject(user: Any, client: ClientSettings) -> str:
     return profile.handle
 
 
+def session_id(sign_in_id: str, client: ClientSettings) -> str:
+    """The ``sid`` of a session, whose public id this is, for a Client. SECURITY: another for each sector where ``sub``
+    is, or Clients would find each other's people by it."""
+    if _kind_of(client) != ClientSettings.Subject.PAIRWISE:
+        return sign_in_id
+    return derivation.pairwise_subject(sign_in_id, sector=sector_of(client), salt=_salt())[:22]
+
+
+def _kind_of(client: ClientSettings) -> str:
+    return client.subject_type or settings.OIDC_SUBJECT
+
+
 def sector_of(client: ClientSettings) -> str:
-    """The sector identifier (§8.1): what was registered, else the host of the first redirect URI."""
+    """The sector identifier (§8.1): what was registered, else the host of the first redirect URI that is on the
+    web. What comes back to the person's own device shares no sector with others that do."""
     if client.sector_identifier:
         return client.sector_identifier
-    uris = client.application.redirect_uris.split()
-    return (urlsplit(uris[0]).hostname if uris else "") or client.application.client_id
+    hosts = [urlsplit(uri).hostname or "" for uri in client.application.redirect_uris.split()]
+    return next((host for host in hosts if host and host not in uris.LOOPBACK), client.application.client_id)
 
 
 def _first_kind(profile: Profile) -> str:
@@ -151,6 +179,19 @@ def _first_kind(profile: Profile) -> str:
     return profile.subject_kind
 
 
-@cache
+_known_salt: Final[list[bytes]] = []
+
+
 def _salt() -> bytes:
-    return PairwiseSalt.objects.current()
+    if _known_salt:
+        return _known_salt[0]
+    salt = PairwiseSalt.objects.current()
+    # SECURITY: what a transaction has made may be rolled back yet. This process would go on with a salt that no other
+    # one has.
+    transaction.on_commit(lambda: _known_salt.append(salt), using=router.db_for_write(PairwiseSalt))
+    return salt
+
+
+def forget() -> None:
+    """Read the salt again at the next use: for tests that have emptied the database."""
+    _known_salt.clear()

@@ -44,6 +44,7 @@ def document() -> dict[str, Any]:
     endpoints = {member: _address(name) for member, name in _ENDPOINTS.items()}
     types = _response_types()
     ways = [method.value for method in ClientSettings.AuthMethod]
+    proofs = [way for way in ways if way != ClientSettings.AuthMethod.NONE]
     algorithms = [*clients.KEY_ALGORITHMS, *clients.SECRET_ALGORITHMS]
     return {
         "issuer": settings.OIDC_ISSUER,
@@ -58,7 +59,7 @@ def document() -> dict[str, Any]:
         "token_endpoint_auth_signing_alg_values_supported": algorithms,
         "revocation_endpoint_auth_methods_supported": ways,
         "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
-        "introspection_endpoint_auth_methods_supported": ways,
+        "introspection_endpoint_auth_methods_supported": proofs,
         "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
         "scopes_supported": list(_dot.all_scopes()),
         "subject_types_supported": ["public", "pairwise"],

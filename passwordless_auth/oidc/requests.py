@@ -19,6 +19,8 @@ from oauthlib.oauth2.rfc6749.errors import (
 )
 
 from ..models import Level
+from . import _dot
+from .claims import open_to
 
 #: How the answer can travel (OAuth 2.0 Multiple Response Types; Form Post Response Mode).
 RESPONSE_MODES: Final = ("query", "fragment", "form_post", "web_message")
@@ -213,7 +215,7 @@ def _claims(request: Request) -> dict[str, Any]:
             continue
         if not isinstance(names, dict) or not all(wish is None or isinstance(wish, dict) for wish in names.values()):
             raise _bad_claims(request)
-        found[member] = names
+        found[member] = open_to(names, _dot.scopes_of(request.client))
     return found
 
 

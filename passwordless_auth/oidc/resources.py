@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauthlib.common import Request
 
-from .validator import good_access_token
+from .validator import good_access_token, is_ours
 
 
 class ResourceValidator(OAuth2Validator):  # type: ignore[misc]  # untyped
@@ -19,6 +20,14 @@ class ResourceValidator(OAuth2Validator):  # type: ignore[misc]  # untyped
 
     def validate_bearer_token(self, token: str | None, scopes: Sequence[str], request: Request) -> bool:
         return good_access_token(token) is not None and bool(super().validate_bearer_token(token, scopes, request))
+
+    def validate_refresh_token(
+        self, refresh_token: str, client: Any, request: Request, *args: Any, **kwargs: Any
+    ) -> bool:
+        """Asked by django-oauth-toolkit's own token endpoint, where a host has it. SECURITY: what it gave would not end
+        with the session. Ours are used at ours."""
+        found: bool = super().validate_refresh_token(refresh_token, client, request, *args, **kwargs)
+        return found and not is_ours(refresh_token)
 
     def validate_jwt_bearer_token(self, token: str, scopes: Sequence[str], request: Request) -> bool:
         return False

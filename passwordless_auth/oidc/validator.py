@@ -19,8 +19,10 @@ from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749 import errors
 from oauthlib.openid import RequestValidator
 
+from ..models import Counter
 from ..models.compiled import CompiledSelect
-from ..models.event import record
+from ..models.counter import Window
+from ..models.event import announce, record
 from . import _dot, claims, clients, tokens
 from .conf import settings
 from .models import AccessTokenOrigin, Authorization, ClientSettings
@@ -192,13 +194,7 @@ class Validator(RequestValidator):  # type: ignore[misc]  # untyped
             return False
         if not Authorization.objects.filter(pk=row.pk, code_spent_at=None).update(code_spent_at=now):
             row.revoke(now=now)
-            record(
-                "code_replayed",
-                user=row.user,
-                requester=request.requester,
-                now=now,
-                client_id=row.application.client_id,
-            )
+            _note_theft("code_replayed", row, str(row.family), request, now)
             return False
         if row.application_id != client.pk or row.code_expires_at is None or row.code_expires_at <= now:
             return False
@@ -262,13 +258,7 @@ class Validator(RequestValidator):  # type: ignore[misc]  # untyped
             authorization.revoke(now=now)
         else:
             type(row).revoke_family(row.token_family)
-        record(
-            "refresh_token_reused",
-            user=row.user,
-            requester=request.requester,
-            now=now,
-            client_id=row.application.client_id,
-        )
+        _note_theft("refresh_token_reused", row, str(row.token_family or row.pk), request, now)
 
     def get_original_scopes(self, refresh_token: str, request: Request, *args: Any, **kwargs: Any) -> list[str]:
         return str(request.authorization.scope).split()
@@ -337,6 +327,7 @@ class Validator(RequestValidator):  # type: ignore[misc]  # untyped
         source = request.refresh_row if request.grant_type == "refresh_token" else authorization
         about = claims.of_person(
             request.user,
+            client,
             scopes=scopes,
             requested=wanted,
             proven_email=source.proven_email,
@@ -363,7 +354,7 @@ class Validator(RequestValidator):  # type: ignore[misc]  # untyped
     def validate_bearer_token(self, token: str | None, scopes: Sequence[str], request: Request) -> bool:
         """Whether an access token is good. (The host's own resources ask ``resources.ResourceValidator``.)"""
         row = good_access_token(token)
-        if row is None or not row.allow_scopes(scopes):
+        if row is None or row.application is None or not row.allow_scopes(scopes):
             return False
         request.client, request.user, request.access_token = row.application, row.user, row
         request.scopes = row.scope.split()
@@ -371,15 +362,16 @@ class Validator(RequestValidator):  # type: ignore[misc]  # untyped
 
     def get_userinfo_claims(self, request: Request) -> dict[str, Any]:
         row = request.access_token
-        authorization = _origin_of(row)
+        authorization, client = _origin_of(row), ClientSettings.of(row.application)
         about = claims.of_person(
             row.user,
+            client,
             scopes=request.scopes,
             requested=authorization.claims.get("userinfo") if authorization else None,
             proven_email=row.proven_email,
             proven_phone=row.proven_phone,
         )
-        return {**about, "sub": claims.subject(row.user, ClientSettings.of(row.application))}
+        return {**about, "sub": claims.subject(row.user, client)}
 
     def introspect_token(
         self, token: str, token_type_hint: str, request: Request, *args: Any, **kwargs: Any
@@ -413,6 +405,17 @@ class Validator(RequestValidator):  # type: ignore[misc]  # untyped
             row.revoke()
 
 
+def _note_theft(kind: str, row: Any, family: str, request: Request, now: datetime) -> None:
+    """Tell of something stolen: each time to the log, and once a day to the table of events. Who has it can send it as
+    often as they like."""
+    facts = {"user": row.user, "requester": request.requester, "client_id": row.application.client_id}
+    window = Window(kind, family, 86400)
+    if Counter.objects.add({window: 1}, now=now)[window].number == 1:
+        record(kind, now=now, **facts)
+    else:
+        announce(kind, **facts)
+
+
 def good_access_token(token: str | None) -> Any:
     """The row of an access token that opens something now, with all that is said about its person; else ``None``."""
     row = access_token_with(digest=digest_of(token)) if token else None
@@ -424,6 +427,12 @@ def good_access_token(token: str | None) -> Any:
     if row.user is not None and not row.user.is_active:
         return None
     return row
+
+
+def is_ours(refresh_token: str) -> bool:
+    """Whether an authorization stands behind a refresh token, which says when it ends."""
+    row = refresh_token_with(digest=digest_of(refresh_token))
+    return row is not None and _authorization_of(row) is not None
 
 
 def _origin_of(row: Any) -> Authorization | None:

@@ -1,7 +1,7 @@
 import pytest
 from jwcrypto.jwk import JWK
 
-from passwordless_auth.oidc import keys
+from passwordless_auth.oidc import claims, keys
 
 from .relying_party import RelyingParty, make_client
 
@@ -19,6 +19,7 @@ def signing_keys(settings, made_keys):
     keys.forget()
     yield
     keys.forget()
+    claims.forget()
 
 
 @pytest.fixture

@@ -2,13 +2,31 @@
 
 import json
 import logging
+import secrets
+import sys
+from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import User
-from oauth2_provider.models import AccessToken
+from django.test import RequestFactory
+from django.urls import reverse
+from django.utils import timezone
+from django.views.debug import ExceptionReporter
+from oauth2_provider.models import AccessToken, get_application_model
+from oauth2_provider.scopes import SettingsScopes
+from oauthlib import common
 
-from passwordless_auth.models import SignIn, Totp
-from passwordless_auth.oidc.models import Authorization, AuthorizationRequest, ClientSettings
+from passwordless_auth.flows import purging
+from passwordless_auth.models import Event, SignIn, Totp
+from passwordless_auth.oidc import claims
+from passwordless_auth.oidc.models import (
+    AccessTokenOrigin,
+    Authorization,
+    AuthorizationRequest,
+    ClientSettings,
+    PairwiseSalt,
+)
 from passwordless_auth.testing import outbox, totp_code
 from tests.conftest import Browser
 from tests.passkeys import ORIGIN, send, with_passkey
@@ -61,6 +79,8 @@ VARIABLES = [
     {"claims": '{"userinfo": {"\\udfff": null}}'},
     {"claims": '{"id_token": {"acr": {"values": [[], {}, 1, null]}}}'},
     {"\0": "1"},
+    {"ui_locales": "x" * 600},
+    {"ui_locales": "- _ x-- de-DE-DE-DE-DE-x-" + "a-" * 300},
 ]
 
 
@@ -373,3 +393,267 @@ def test_one_network_can_not_fill_the_table(app, settings):
     app.browser.defaults["REMOTE_ADDR"] = "203.0.113.7"
     app.browser.sign_in()
     assert "code" in app.answer(app.ask())  # who needs no page needs no row
+
+
+# -- tokens that live on
+
+
+OFFLINE = "openid email offline_access"
+
+
+def opens(app, tokens):
+    """Which of the two still open something."""
+    return (
+        app.userinfo(tokens["access_token"]).status_code == 200,
+        app.refresh(tokens["refresh_token"]).status_code == 200,
+    )
+
+
+def test_a_session_that_is_forgotten_does_not_come_back_in_its_tokens(app, browser, clock, settings):
+    """A host that keeps who asked for a day only, and the end of the session with that."""
+    settings.PASSWORDLESS_AUTH_RETENTION_REQUESTERS = 86400
+    settings.OAUTH2_PROVIDER = {"ACCESS_TOKEN_EXPIRE_SECONDS": 7 * 86400}
+    browser.sign_in()
+    tokens = app.tokens(scope=OFFLINE)
+    browser.submit("/logout/")
+
+    clock.shift(2 * 86400)
+    purging.purge()
+
+    assert not SignIn.objects.exists()
+    assert opens(app, tokens) == (False, False)
+
+
+def test_one_that_ran_out_and_is_forgotten_leaves_an_app_its_access(app, browser, clock, settings):
+    """The positive twin."""
+    settings.PASSWORDLESS_AUTH_RETENTION_REQUESTERS = 86400
+    browser.sign_in()
+    tokens = app.tokens(scope=OFFLINE)
+
+    clock.shift(2 * 86400)
+    purging.purge()
+    clock.shift(2 * 86400)
+    purging.purge()
+
+    assert not SignIn.objects.exists()
+    assert app.refresh(tokens["refresh_token"]).status_code == 200
+
+
+def test_a_token_of_no_client_opens_nothing_and_breaks_nothing(app, browser):
+    """django-oauth-toolkit lets a host write such rows."""
+    user = User.objects.create_user("bob", "bob@example.com")
+    AccessToken.objects.create(
+        user=user, token="of-nobody", scope="openid", expires=timezone.now() + timedelta(hours=1)
+    )
+    app.back.raise_request_exception = False
+
+    assert app.userinfo("of-nobody").status_code == 401
+
+
+def test_the_other_endpoints_of_a_host_refresh_nothing_of_ours(app, browser, settings):
+    """Those of django-oauth-toolkit, which know nothing of sessions."""
+    settings.ROOT_URLCONF = "tests.oidc.dot_urls_apart"
+    browser.sign_in()
+    first, second = (app.tokens(scope="email offline_access") for _time in range(2))
+    path = reverse("oauth2_provider:token")
+
+    def refresh(tokens):
+        fields = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        return app.post(path, {**fields, "client_id": "app", "client_secret": app.secret})
+
+    assert refresh(first).status_code == 400
+    browser.submit("/logout/")
+    assert refresh(second).status_code == 400
+
+
+# -- who may ask about a token
+
+
+def test_who_only_says_its_name_learns_nothing_of_a_token(browser):
+    """RFC 7662 §2.1: the endpoint takes no one without a proof of who they are."""
+    make_client(public=True, kind="spa")
+    browser.sign_in()
+    app = RelyingParty(browser, secret=None)
+    token = app.tokens()["access_token"]
+
+    response = app.post("/openid/introspect", {"token": token, "client_id": "app"})
+
+    assert (response.status_code, response.json()["error"]) == (401, "invalid_client")
+    methods = app.back.get("/.well-known/openid-configuration").json()["introspection_endpoint_auth_methods_supported"]
+    assert "none" not in methods
+
+
+def test_a_thief_can_not_fill_the_log(app, browser):
+    """One event tells of a stolen code, or token, however often it comes."""
+    browser.sign_in()
+    code = app.code(scope=OFFLINE)
+    tokens = app.redeem(code).json()
+    other = app.tokens(scope=OFFLINE)
+    app.refresh(other["refresh_token"])
+    for _time in range(5):
+        app.redeem(code)
+        app.refresh(tokens["refresh_token"])
+        app.refresh(other["refresh_token"])
+
+    found = [event.kind for event in Event.objects.filter(kind__in=["code_replayed", "refresh_token_reused"])]
+    assert sorted(found) == ["code_replayed", "refresh_token_reused"]
+
+
+# -- what a Client may know
+
+
+def test_claims_do_not_open_what_a_scope_would_not(app, browser, settings):
+    """The host's scopes backend gives this Client no e-mail addresses; ``claims`` is no way around it."""
+    settings.OAUTH2_PROVIDER = {"SCOPES_BACKEND_CLASS": "tests.oidc.test_attacks.ScopesOfAFew"}
+    browser.sign_in()
+    wanted = json.dumps({name: {"email": {"essential": True}, "name": None} for name in ("id_token", "userinfo")})
+
+    tokens = app.tokens(scope="openid email", claims=wanted)
+
+    assert "email" not in app.claims(tokens["id_token"])
+    assert set(app.userinfo(tokens["access_token"]).json()) == {"sub"}
+
+
+class ScopesOfAFew(SettingsScopes):
+    def get_available_scopes(self, application=None, request=None, *args, **kwargs):
+        return ["openid", "phone"]
+
+
+def test_who_asks_for_a_name_is_not_given_an_address(app, browser):
+    """The page of the consent says "your name and language"."""
+    browser.sign_in()
+
+    for scope in ("openid profile", "openid avatar"):
+        tokens = app.tokens(scope=scope)
+        assert "ada" not in json.dumps(app.userinfo(tokens["access_token"]).json()).lower()
+        assert "ada" not in json.dumps(app.claims(tokens["id_token"])).lower()
+
+    with_address = app.userinfo(app.tokens(scope="openid profile email")["access_token"]).json()
+    assert (with_address["email"], with_address["name"]) == ("ada@example.com", "ada@example.com")
+
+
+# -- pairwise: two Clients can't tell that it is the same person
+
+
+def test_pairwise_clients_have_nothing_in_common_of_a_person(app, browser):
+    for name in ("one", "two"):
+        make_client(name, subject_type="pairwise", redirect_uris=f"https://{name}.example/cb")
+    browser.sign_in()
+
+    found = []
+    for name in ("one", "two"):
+        each = RelyingParty(browser, name, redirect_uri=f"https://{name}.example/cb")
+        claims = each.claims(each.tokens()["id_token"])
+        found.append({value for key, value in claims.items() if key in ("sub", "sid", "jti")})
+        again = each.claims(each.tokens()["id_token"])
+        assert (again["sub"], again["sid"]) == (claims["sub"], claims["sid"])
+
+    assert not found[0] & found[1]
+    assert SignIn.objects.get().public_id not in found[0] | found[1]
+
+
+def test_a_pairwise_client_signs_its_people_out(app, browser):
+    make_client("one", subject_type="pairwise")
+    browser.sign_in()
+    one = RelyingParty(browser, "one")
+    hint = one.tokens()["id_token"]
+
+    assert browser.get(f"/openid/logout?{urlencode({'id_token_hint': hint})}").status_code == 303
+    assert browser.who()["authenticated"] is False
+
+
+def test_two_native_apps_are_two_sectors(browser):
+    for name in ("one", "two"):
+        make_client(name, public=True, kind="native", subject_type="pairwise", redirect_uris="http://127.0.0.1/cb")
+    browser.sign_in()
+
+    subjects = set()
+    for name in ("one", "two"):
+        each = RelyingParty(browser, name, secret=None, redirect_uri="http://127.0.0.1:5000/cb")
+        answer = each.answer(browser.get(allow(browser, consent_page(browser, each.ask()))))
+        subjects.add(each.claims(each.redeem(answer["code"]).json()["id_token"])["sub"])
+
+    assert len(subjects) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_salt_that_was_rolled_back_makes_no_subjects(browser, monkeypatch):
+    """Or this process would call people otherwise than all others do."""
+    make_client("one")
+    browser.sign_in()
+    app = RelyingParty(browser, "one")
+    code = app.code()
+    ClientSettings.objects.update(subject_type="pairwise")
+    app.back.raise_request_exception = False
+    with monkeypatch.context() as patch:
+        patch.setattr(AccessTokenOrigin, "save", lambda *_args, **_kwargs: 1 / 0)
+        assert app.redeem(code).status_code == 500
+    assert not PairwiseSalt.objects.exists()
+
+    first = app.claims(app.tokens()["id_token"])["sub"]
+    claims.forget()  # another process
+    assert app.claims(app.tokens()["id_token"])["sub"] == first
+
+
+# -- what an error tells
+
+
+@pytest.mark.parametrize("which", ["token", "authorize", "userinfo"])
+def test_a_report_of_an_error_has_no_secret(app, browser, monkeypatch, which, settings):
+    """What Django sends to ADMINS when something breaks, with the variables of every frame."""
+    settings.DEBUG = False
+    browser.sign_in()
+    code = app.code(scope=OFFLINE)
+    token = app.redeem(code).json()["access_token"]
+    code = app.code(scope=OFFLINE)
+    made = []
+
+    def break_down(*_args, **_kwargs):
+        raise ZeroDivisionError("on purpose")
+
+    generate = secrets.token_urlsafe
+    monkeypatch.setattr(secrets, "token_urlsafe", lambda size: made.append(generate(size)) or made[-1])
+    original = common.generate_token
+    monkeypatch.setattr(common, "generate_token", lambda *args: made.append(original(*args)) or made[-1])
+    places = {
+        "token": (AccessTokenOrigin, "save"),
+        "authorize": (Authorization, "save"),
+        "userinfo": (claims, "subject"),
+    }
+    monkeypatch.setattr(*places[which], break_down)
+    request = RequestFactory().get("/")
+    try:
+        if which == "token":
+            app.redeem(code)
+        elif which == "authorize":
+            app.ask()
+        else:
+            app.userinfo(token)
+    except ZeroDivisionError:
+        kind, error, frames = sys.exc_info()
+        while frames.tb_frame.f_code.co_name != "_get_response":  # those of this test, and of its client
+            frames = frames.tb_next
+        report = ExceptionReporter(request, kind, error, frames).get_traceback_html()
+
+    assert "on purpose" in report
+    for value in {code, token, app.verifier, app.secret, *made} - {app.state, app.nonce}:
+        assert value not in report
+
+
+def test_a_client_that_lost_its_addresses_breaks_no_page(app, browser):
+    browser.raise_request_exception = False
+    page = app.ask(redirect_uri=None).url
+    get_application_model().objects.update(redirect_uris="")
+
+    assert browser.get(page).status_code == 200
+
+
+def test_people_of_auth0_are_called_by_their_addresses(app, browser):
+    """As Auth0's passwordless connections have it; see the test of names above."""
+    ClientSettings.objects.update(subject_type="auth0")
+    browser.sign_in()
+
+    about = app.userinfo(app.tokens(scope="openid profile")["access_token"]).json()
+
+    assert (about["name"], about["nickname"]) == ("ada@example.com", "ada")
+    assert "email" not in about

@@ -50,7 +50,7 @@ def test_what_is_said(metadata):
         "token_endpoint_auth_signing_alg_values_supported": AUTH_ALGORITHMS,
         "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
         "revocation_endpoint_auth_signing_alg_values_supported": AUTH_ALGORITHMS,
-        "introspection_endpoint_auth_methods_supported": AUTH_METHODS,
+        "introspection_endpoint_auth_methods_supported": [way for way in AUTH_METHODS if way != "none"],
         "introspection_endpoint_auth_signing_alg_values_supported": AUTH_ALGORITHMS,
         "scopes_supported": ["openid", "profile", "email", "phone", "address", "avatar", "offline_access"],
         "subject_types_supported": ["public", "pairwise"],

@@ -318,11 +318,12 @@ def test_userinfo_refuses_the_rest(signed_in, tokens):
 
 
 def test_claims_that_are_asked_for_by_name(signed_in):
+    User.objects.update(first_name="Ada", last_name="Lovelace")
     claims = json.dumps({"userinfo": {"name": {"essential": True}}, "id_token": {"email": None, "auth_time": None}})
 
     tokens = signed_in.tokens(claims=claims)
 
-    assert signed_in.userinfo(tokens["access_token"]).json()["name"] == "ada@example.com"
+    assert signed_in.userinfo(tokens["access_token"]).json()["name"] == "Ada Lovelace"
     assert signed_in.claims(tokens["id_token"])["email"] == "ada@example.com"
 
 

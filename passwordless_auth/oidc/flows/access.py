@@ -1,6 +1,7 @@
 """What a person has let Clients do ends: by themselves, or with their account.
 
-With a session it ends by itself: whether a token is good is weighed when it is used (``Authorization.is_alive``).
+With a session it ends by itself: whether a token is good is weighed when it is used (``Authorization.is_alive``). It is
+written down here, too, for the day when the row of the session is purged.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from django.utils import timezone
 
 from ...models import SignIn
 from ...models.event import record
+from ...models.sign_in import RUN_OUT
 from ...requester import Requester
 from .. import _dot
 from ..models import Authorization, ClientSettings, Consent
@@ -114,9 +116,14 @@ def on_access_ending(sender: object, *, user: Any, reason: str, now: datetime, *
         Consent.objects.filter(user=user).delete()
 
 
-def on_sign_ins_ending(sender: object, *, pks: Iterable[int], reason: str, **_kwargs: Any) -> None:
-    """Receiver of ``signals.sign_ins_ending``. SECURITY: what was allowed in a session that its owner does not know was
-    not allowed by them."""
+def on_sign_ins_ending(sender: object, *, pks: Iterable[int], reason: str, now: datetime, **_kwargs: Any) -> None:
+    """Receiver of ``signals.sign_ins_ending``.
+
+    SECURITY: rows of sessions are purged, and what does not know any more that its session was ended would be alive
+    again. And what was allowed in a session that its owner does not know was not allowed by them.
+    """
+    if reason != RUN_OUT:
+        Authorization.objects.filter(sign_in__in=list(pks)).revoke(now=now)
     if reason != "reported":
         return
     for row in Authorization.objects.filter(sign_in__in=list(pks)).select_related("sign_in"):

@@ -337,7 +337,7 @@ def give(
         claims=dict(draft.request.wishes.claims),
         redirect_uri=draft.params.get("redirect_uri", ""),
         created_at=now,
-        **_facts(present),
+        **_facts(present, client),
     )
     # What the validator reads where it selected the row itself.
     authorization.proven_email, authorization.proven_phone = present.proven_email, present.proven_phone
@@ -351,7 +351,7 @@ def give(
     return answer
 
 
-def _facts(present: Present) -> Mapping[str, Any]:
+def _facts(present: Present, client: ClientSettings) -> Mapping[str, Any]:
     """What is true of the sign-in now, for all tokens to come."""
     row = present.sign_in
     if row is None:
@@ -362,5 +362,5 @@ def _facts(present: Present) -> Mapping[str, Any]:
         "auth_time": int(row.auth_time.timestamp()),
         "amr": list(amr),
         "acr": present.level.value,
-        "sid": row.public_id,
+        "sid": claims.session_id(row.public_id, client),
     }

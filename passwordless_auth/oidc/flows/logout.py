@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .. import clients, tokens
+from .. import claims, clients, tokens
+from ..models import ClientSettings
 
 #: What is kept while the person is asked. ``logout_hint`` is not among them: who is asked needs no hint.
 KEPT: Final = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales")
@@ -32,13 +33,15 @@ class LogoutRequest:
     def kept(self) -> dict[str, str]:
         return {name: self.params[name] for name in KEPT if name in self.params}
 
-    def proves(self, sid: str) -> bool:
+    def proves(self, sign_in_id: str) -> bool:
         """Whether it certainly comes of this session: nobody but a Client that this session signed in to has an ID
         token of ours with its ``sid``. Then nobody is asked.
 
         SECURITY: everything else may be anybody's link, which would sign people out at will (§6).
         """
-        return self.hint is not None and bool(sid) and self.hint.get("sid") == sid
+        if self.hint is None or self.application is None:
+            return False
+        return bool(self.hint.get("sid") == claims.session_id(sign_in_id, ClientSettings.of(self.application)))
 
 
 def read(params: Mapping[str, str]) -> LogoutRequest:

@@ -11,7 +11,9 @@ from django.conf import settings as django_settings
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.utils import timezone, translation
+from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
+from django.views.decorators.debug import sensitive_variables
 from oauthlib.oauth2.rfc6749.errors import (
     CustomOAuth2Error,
     FatalClientError,
@@ -44,6 +46,7 @@ class AuthorizationPage(ClientPage):
 
     page = "consent"
 
+    @method_decorator(sensitive_variables())  # codes and tokens are made
     def handle(self, params: Mapping[str, str], row: AuthorizationRequest | None) -> HttpResponseBase:
         """Answer a request, or send its person to what is due."""
         draft, now = Draft.of(params), timezone.now()
@@ -274,11 +277,12 @@ def find_errand(next_url: str, requester: Requester) -> errands.Errand | None:
     except Expired:
         return None
     client = ClientSettings.of(row.application)
+    uri = row.params.get("redirect_uri") or next(iter(row.application.redirect_uris.split()), "")
     taken = {{"sms": "phone"}.get(name, name) for name in client.connections} or {"email", "phone", "passkey"}
     return errands.Errand(
         client_id=row.application.client_id,
         name=row.application.name or row.application.client_id,
-        form_action=source_of(row.params.get("redirect_uri") or row.application.redirect_uris.split()[0]),
+        form_action=source_of(uri) if uri else "",
         rules=clients.rules_for(client),
         takes=frozenset(taken),
         accent_color=client.accent_color,

@@ -15,9 +15,9 @@ from django.http.multipartparser import MultiPartParserError
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from oauthlib.common import Request
-from oauthlib.oauth2.rfc6749.errors import InvalidRequestError, OAuth2Error
+from oauthlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestError, OAuth2Error
 
 from ...requester import Requester
 from ...views.base import MAX_BODY
@@ -42,6 +42,7 @@ class Endpoint(ClientMixin):
     def calling_client(self) -> Any | None:
         return self.asked.client if self.asked else None
 
+    @method_decorator(sensitive_variables())
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             self.asked = asked = self.read(request)
@@ -136,6 +137,8 @@ class IntrospectView(Endpoint):
     def answer(self, asked: Request) -> tuple[str, int, dict[str, str]]:
         endpoint = server()
         endpoint.validate_introspect_request(asked)
+        if asked.client.client_type == asked.client.CLIENT_PUBLIC:
+            raise InvalidClientError  # who only says its name has proven nothing (§2.1)
         found = endpoint.request_validator.introspect_token(asked.token, asked.token_type_hint, asked)
         return json.dumps({"active": found is not None, **(found or {})}), 200, {}
 
@@ -151,6 +154,7 @@ class UserinfoView(Endpoint):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return self.post(request)
 
+    @method_decorator(sensitive_variables())
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             self.asked = asked = Request(request.path, headers={})
