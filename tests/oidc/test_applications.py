@@ -223,3 +223,4 @@ def test_without_our_urls_the_account_page_says_nothing_of_it(signed_in, browser
 
     assert (page.status, page.name) == (200, "account")
     assert "Applications" not in page.words
+    assert visit(Browser(), "/login/?next=/account/").name == "login"

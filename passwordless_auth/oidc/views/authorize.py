@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings as django_settings
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect, QueryDict
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone, translation
 from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
@@ -268,7 +268,10 @@ def continue_path(public_id: str) -> str:
 
 def find_errand(next_url: str, requester: Requester) -> errands.Errand | None:
     """For ``errands.register``: whose request goes on at ``next_url``."""
-    prefix = continue_path("-")[:-1]
+    try:
+        prefix = continue_path("-")[:-1]
+    except NoReverseMatch:
+        return None  # our URLs are not included, or not yet
     path = urlsplit(next_url).path
     if not path.startswith(prefix):
         return None
