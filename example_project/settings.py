@@ -143,6 +143,9 @@ for name, kind in {
     "OIDC_NEW_KEY_DELAY": int,
     "OIDC_AUTHORIZATION_LIFETIME": int,
     "OIDC_LIMIT_REQUESTS_PER_IP": str,
+    "OIDC_LIMIT_REGISTRATIONS_PER_IP": str,
+    "OIDC_REGISTRATION_RESPONSE_TYPES": list,
+    "OIDC_REGISTRATION_PKCE": bool,
     "OIDC_REFRESH_LIFETIME": int,
 }.items():
     value = env(f"PASSWORDLESS_AUTH_{name}", kind=kind)

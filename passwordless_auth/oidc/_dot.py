@@ -7,8 +7,9 @@ from types import MethodType
 from typing import Any, Final
 
 from django.contrib.auth.hashers import identify_hasher, make_password
+from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
-from oauth2_provider.cimd import AllowAllCIMDPermission
+from oauth2_provider.cimd import AllowAllCIMDPermission, refresh_if_stale, resolve_cimd_application
 from oauth2_provider.dcr import AllowAllDCRPermission
 from oauth2_provider.models import (
     get_access_token_model,
@@ -70,6 +71,7 @@ __all__ = [
     "AllowAllCIMDPermission",
     "AllowAllDCRPermission",
     "all_scopes",
+    "client_of_document",
     "default_scopes_of",
     "get_access_token_model",
     "get_application_model",
@@ -78,11 +80,15 @@ __all__ = [
     "is_hashed",
     "is_set",
     "key_set_max_age",
+    "may_register",
     "new_access_token",
     "new_refresh_token",
     "oauth2_settings",
     "own_token_path",
     "refresh_token_lifetime",
+    "registration_of",
+    "registration_token_for",
+    "replaced_registration_token",
     "scopes_of",
     "set_safe_defaults",
 ]
@@ -103,6 +109,47 @@ def is_set(name: str) -> bool:
 def key_set_max_age() -> int:
     """Seconds that clients may keep what is published (``OIDC_JWKS_MAX_AGE_SECONDS``)."""
     return int(oauth2_settings.OIDC_JWKS_MAX_AGE_SECONDS)
+
+
+def may_register(request: HttpRequest) -> bool:
+    """Whether all of ``DCR_REGISTRATION_PERMISSION_CLASSES`` say so; none: nobody may."""
+    return bool(_dcr()._check_permissions(request))
+
+
+def registration_token_for(application: Any) -> str:
+    """A new registration access token (RFC 7592 §1.2)."""
+    return str(_dcr()._issue_registration_token(application, application.user))
+
+
+def registration_of(request: HttpRequest, client_id: str) -> Any | None:
+    """Whose registration access token came with a request: ``application`` and ``presented_token``; ``None``: it is not
+    of this client, which has registered itself."""
+    found = _dcr().DynamicClientRegistrationManagementView()._authenticate_registration_request(request, client_id)
+    return None if isinstance(found, HttpResponse) else found
+
+
+def replaced_registration_token(registered: Any) -> str:
+    """Another registration access token; the one that was presented is worth nothing any more."""
+    token = registration_token_for(registered.application)
+    registered.registration_token.delete()
+    return token
+
+
+def _dcr() -> Any:
+    """DOT's views want models that are ready; this file is read before."""
+    from oauth2_provider.views import dynamic_client_registration
+
+    return dynamic_client_registration
+
+
+def client_of_document(client_id: str, known: Any | None, request: Any) -> Any | None:
+    """The Application of a Client ID Metadata Document, fetched where it is new or old; ``known``: what we have of it.
+    ``request``: oauthlib's."""
+    if not oauth2_settings.CIMD_ENABLED:
+        return known
+    if known is not None:
+        return refresh_if_stale(known, request)
+    return resolve_cimd_application(client_id, request)
 
 
 def own_token_path() -> str:

@@ -30,6 +30,7 @@ Message = checks.CheckMessage
 PATHS: Final = (
     "/openid/authorize",
     "/openid/token",
+    "/openid/register",
     "/openid/userinfo",
     "/openid/jwks",
     "/openid/logout",
@@ -52,6 +53,7 @@ WITHOUT_EFFECT: Final = (
     "OIDC_USERINFO_ENDPOINT",
     "REQUEST_APPROVAL_PROMPT",
 )
+LIMITS: Final = ("OIDC_LIMIT_REQUESTS_PER_IP", "OIDC_LIMIT_REGISTRATIONS_PER_IP")
 #: Seconds.
 HOUR: Final = 3600
 MONTH: Final = 30 * 86400
@@ -81,15 +83,12 @@ def check_settings_without_effect(**_kwargs: Any) -> Iterator[Message]:
         )
 
 
-def check_limit(**_kwargs: Any) -> Iterator[Message]:
-    try:
-        throttling.parse(settings.OIDC_LIMIT_REQUESTS_PER_IP)
-    except ImproperlyConfigured as error:
-        yield _error(
-            9,
-            f"PASSWORDLESS_AUTH_OIDC_LIMIT_REQUESTS_PER_IP: {error}",
-            "Write limits as '1/60s,5/15m,10/d', or '' for off.",
-        )
+def check_limits(**_kwargs: Any) -> Iterator[Message]:
+    for name in LIMITS:
+        try:
+            throttling.parse(getattr(settings, name))
+        except ImproperlyConfigured as error:
+            yield _error(9, f"PASSWORDLESS_AUTH_{name}: {error}", "Write limits as '1/60s,5/15m,10/d', or '' for off.")
 
 
 def check_urls(**_kwargs: Any) -> Iterator[Message]:
@@ -177,6 +176,24 @@ def check_registration(**_kwargs: Any) -> Iterator[Message]:
             )
 
 
+def check_what_may_register(**_kwargs: Any) -> Iterator[Message]:
+    if not _dot.oauth2_settings.DCR_ENABLED:
+        return
+    if set(settings.OIDC_REGISTRATION_RESPONSE_TYPES) - {"code", "none"}:
+        yield _weak(
+            114,
+            "PASSWORDLESS_AUTH_OIDC_REGISTRATION_RESPONSE_TYPES has more than “code”: clients that register themselves "
+            "switch tokens in the browser on for themselves.",
+            "Leave it out, and switch response types on for the one client that needs them, in the admin.",
+        )
+    if not settings.OIDC_REGISTRATION_PKCE:
+        yield _weak(
+            115,
+            "PASSWORDLESS_AUTH_OIDC_REGISTRATION_PKCE is off: clients that register themselves do without PKCE.",
+            "Leave it out, and switch PKCE off for the one client that needs it, in the admin.",
+        )
+
+
 def check_own_urls_of_dot(**_kwargs: Any) -> Iterator[Message]:
     """Its endpoints know nothing of sign-ins that ended, of codes that came twice, of disabled people."""
     path = _dot.own_token_path()
@@ -254,10 +271,11 @@ def _number(databases: Sequence[str] | None, rows: Callable[[], Any]) -> int:
         return 0
 
 
-_ALWAYS: Final[Iterable[Callable[..., Iterator[Message]]]] = (check_settings_without_effect, check_limit, check_urls)
+_ALWAYS: Final[Iterable[Callable[..., Iterator[Message]]]] = (check_settings_without_effect, check_limits, check_urls)
 _DEPLOYED: Final[Iterable[Callable[..., Iterator[Message]]]] = (
     check_weak_settings,
     check_registration,
+    check_what_may_register,
     check_own_urls_of_dot,
 )
 _OF_ROWS: Final[Iterable[Callable[..., Iterator[Message]]]] = (check_secrets, check_redirect_uris)

@@ -89,11 +89,25 @@ _application_with_id: CompiledSelect[Any] = CompiledSelect(_by_id, client_id=str
 
 def load(client_id: str) -> Any | None:
     """The Application of an id, with its ClientSettings, in one SELECT. What can't be an id is not asked for."""
-    if not client_id or len(client_id) > _LONGEST_ID or not _is_text(client_id):
+    if not _is_id(client_id):
         return None
     found = _application_with_id(client_id=client_id)
     # SECURITY: some databases take "ABC " and "abc" for the same.
     return found if found is not None and found.client_id == client_id else None
+
+
+def find(client_id: str, request: Any) -> Any | None:
+    """The same, where a request begins; ``request`` is oauthlib's. The id may be the address of a Client ID Metadata
+    Document, which django-oauth-toolkit fetches if the host has switched that on. ``None`` as well where the host's own
+    Application says that it can't be used."""
+    if not _is_id(client_id):
+        return None
+    found = _dot.client_of_document(client_id, load(client_id), request)
+    return found if found is not None and found.is_usable(request) else None
+
+
+def _is_id(text: str) -> bool:
+    return 0 < len(text) <= _LONGEST_ID and _is_text(text)
 
 
 @sensitive_variables()

@@ -59,6 +59,23 @@ class OidcSettings(Settings):
         return str(self._get("OIDC_LIMIT_REQUESTS_PER_IP", "60/60s,1000/h"))
 
     @property
+    def OIDC_LIMIT_REGISTRATIONS_PER_IP(self) -> str:
+        """Clients that register themselves from one IP address (IPv6: one /64 network)."""
+        return str(self._get("OIDC_LIMIT_REGISTRATIONS_PER_IP", "20/h,100/d"))
+
+    @property
+    def OIDC_REGISTRATION_RESPONSE_TYPES(self) -> Sequence[str]:
+        """What clients that register themselves may ask for. With more than ``"code"`` they switch tokens in the
+        browser on for themselves (RFC 9700 §2.1.2)."""
+        types = self._get("OIDC_REGISTRATION_RESPONSE_TYPES", ["code"])
+        return [" ".join(sorted(str(each).split())) for each in types]
+
+    @property
+    def OIDC_REGISTRATION_PKCE(self) -> bool:
+        """Whether clients with a secret that register themselves have to use PKCE; those without one always do."""
+        return bool(self._get("OIDC_REGISTRATION_PKCE", True))
+
+    @property
     def OIDC_REFRESH_LIFETIME(self) -> int:
         """Seconds after the authorization in which it can be refreshed at all, however often it is used."""
         return int(self._get("OIDC_REFRESH_LIFETIME", 30 * 86400))

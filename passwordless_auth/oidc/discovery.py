@@ -42,6 +42,8 @@ def document() -> dict[str, Any]:
     """The metadata; one statement. Nothing in it comes from the request: whatever Host says, the issuer and the
     addresses of the endpoints are those of the settings."""
     endpoints = {member: _address(name) for member, name in _ENDPOINTS.items()}
+    if _dot.oauth2_settings.DCR_ENABLED:
+        endpoints["registration_endpoint"] = _address("register")
     types = _response_types()
     ways = [method.value for method in ClientSettings.AuthMethod]
     proofs = [way for way in ways if way != ClientSettings.AuthMethod.NONE]
@@ -75,6 +77,7 @@ def document() -> dict[str, Any]:
         "ui_locales_supported": [_language_tag(code) for code, _name in django_settings.LANGUAGES],
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
+        **({"client_id_metadata_document_supported": True} if _dot.oauth2_settings.CIMD_ENABLED else {}),
     }
 
 
@@ -91,6 +94,8 @@ def _response_types() -> list[str]:
     model = _dot.get_application_model()
     found = {"code"}
     rows = model.objects.values_list("authorization_grant_type", "passwordless_settings__response_types").distinct()
+    if _dot.oauth2_settings.DCR_ENABLED:
+        found.update(settings.OIDC_REGISTRATION_RESPONSE_TYPES)
     for grant_type, types in rows:
         if types is not None:
             found.update(types)

@@ -14,6 +14,8 @@ urlpatterns = [
     path("openid/userinfo", views.UserinfoView.as_view(), name="userinfo"),
     path("openid/revoke", views.RevokeView.as_view(), name="revoke"),
     path("openid/introspect", views.IntrospectView.as_view(), name="introspect"),
+    path("openid/register", views.RegisterView.as_view(), name="register"),
+    path("openid/register/<path:client_id>", views.RegistrationView.as_view(), name="registration"),
     path("openid/logout", views.LogoutView.as_view(), name="logout"),
     path("account/applications/", views.ApplicationsView.as_view(), name="applications"),
     # Found only where this URLconf is included at the root, as these files have to be.

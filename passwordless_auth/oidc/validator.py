@@ -98,7 +98,7 @@ class Validator(RequestValidator):  # type: ignore[misc]  # untyped
 
     def validate_client_id(self, client_id: str, request: Request, *args: Any, **kwargs: Any) -> bool:
         if request.client is None or request.client.client_id != client_id:
-            request.client = clients.load(client_id)
+            request.client = clients.find(client_id, request)
         return bool(request.client)
 
     def validate_grant_type(

@@ -108,17 +108,33 @@ def test_our_defaults_are_those_of_a_host_without_settings(settings):
     assert _dot.oauth2_settings.OIDC_ISS_ENDPOINT == "http://testserver/"
 
 
-def test_a_limit_that_can_not_be_read_is_told(settings):
-    settings.PASSWORDLESS_AUTH_OIDC_LIMIT_REQUESTS_PER_IP = "often"
-
-    assert found() == ["E009"]
-
-
 def test_what_the_host_says_stays(settings):
     settings.OAUTH2_PROVIDER = {"ACCESS_TOKEN_EXPIRE_SECONDS": 60}
 
     assert _dot.oauth2_settings.ACCESS_TOKEN_EXPIRE_SECONDS == 60
     assert _dot.oauth2_settings.ID_TOKEN_EXPIRE_SECONDS == 3600
+
+
+@pytest.mark.parametrize(
+    ("ident", "name", "value"),
+    [
+        ("W114", "OIDC_REGISTRATION_RESPONSE_TYPES", ["code", "id_token"]),
+        ("W115", "OIDC_REGISTRATION_PKCE", False),
+    ],
+)
+def test_what_clients_may_register_themselves_for_is_told_where_they_may(settings, ident, name, value):
+    setattr(settings, f"PASSWORDLESS_AUTH_{name}", value)
+    assert found(deploy=True) == []
+
+    settings.OAUTH2_PROVIDER = {"DCR_ENABLED": True}
+    assert found(deploy=True) == [ident]
+
+
+@pytest.mark.parametrize("name", ["OIDC_LIMIT_REGISTRATIONS_PER_IP", "OIDC_LIMIT_REQUESTS_PER_IP"])
+def test_a_limit_that_can_not_be_read_is_refused(settings, name):
+    setattr(settings, f"PASSWORDLESS_AUTH_{name}", "often")
+
+    assert found() == ["E009"]
 
 
 @pytest.mark.parametrize("name", ["OAUTH2_SERVER_CLASS", "OIDC_RSA_PRIVATE_KEY", "ACCESS_TOKEN_GENERATOR"])

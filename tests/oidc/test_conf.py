@@ -30,6 +30,9 @@ def test_the_defaults():
         "OIDC_NEW_KEY_DELAY": 86400,
         "OIDC_AUTHORIZATION_LIFETIME": 3600,
         "OIDC_LIMIT_REQUESTS_PER_IP": "60/60s,1000/h",
+        "OIDC_LIMIT_REGISTRATIONS_PER_IP": "20/h,100/d",
+        "OIDC_REGISTRATION_RESPONSE_TYPES": ["code"],
+        "OIDC_REGISTRATION_PKCE": True,
         "OIDC_REFRESH_LIFETIME": 2592000,
     }
 

@@ -110,7 +110,7 @@ class ClientSettings(models.Model):
                 kind=_kind_of(application),
                 response_types=_response_types_of(application),
                 auth_method=cls.AuthMethod.NONE if public else cls.AuthMethod.BASIC,
-                refresh=cls.Refresh.ALWAYS,
+                refresh=_refresh_of(application),
             )
         return found
 
@@ -131,6 +131,12 @@ def _kind_of(application: Any) -> str:
     # A native app comes back to a port of its own choice (RFC 8252 §7.3), which django-oauth-toolkit let every client.
     native = any(not uri.startswith("https:") for uri in application.redirect_uris.split())
     return ClientSettings.Kind.NATIVE if native else ClientSettings.Kind.SPA
+
+
+def _refresh_of(application: Any) -> str:
+    """Django-oauth-toolkit gave everybody a refresh token. Who comes with a metadata document was never here before."""
+    new = application.registration_source == application.RegistrationSource.CIMD
+    return ClientSettings.Refresh.OFFLINE_ACCESS if new else ClientSettings.Refresh.ALWAYS
 
 
 def _response_types_of(application: Any) -> list[str]:
