@@ -25,7 +25,7 @@ def consent(visitor, page, **button):
     return visitor.post(page.url, person=person, **button)
 
 
-def test_a_person_signs_in_and_the_tokens_are_refreshed(site):
+def test_a_person_signs_in_refreshes_and_signs_out(site):
     visitor = site.visitor()
     assert "Nobody is signed in here" in visitor.get(f"{site.client_url}/").text
 
@@ -38,6 +38,11 @@ def test_a_person_signs_in_and_the_tokens_are_refreshed(site):
 
     refreshed = visitor.post(f"{site.client_url}/refresh/", cookie=COOKIE)
     assert "It was refreshed once." in refreshed.text
+
+    gone = visitor.post(f"{site.client_url}/sign-out/", cookie=COOKIE)
+    assert gone.url.startswith(f"{site.client_url}/?state=")
+    assert "Nobody is signed in here" in gone.text
+    assert visitor.get("/login/session.json").json()["authenticated"] is False
 
 
 def test_who_is_signed_in_at_the_example_only_allows_it(site):

@@ -1,5 +1,7 @@
 """The clients that are registered with the provider, one for each plan and what differs within it."""
 
+import socket
+
 from .relying_party import Client
 
 #: What has to be encoded before it is sent (RFC 6749 §2.3.1) is in ids and secrets.
@@ -26,6 +28,12 @@ HYBRID_POST = _client("hybrid-post", auth="client_secret_post")
 #: Asks with PKCE, as all clients have to that are not told otherwise.
 PKCE = _client("pkce")
 
+with socket.socket() as _probe:
+    _probe.bind(("127.0.0.1", 0))
+    BACK_CHANNEL_PORT = _probe.getsockname()[1]
+#: Is told when a session ends.
+BACK_CHANNEL = _client("back-channel")
+
 _HYBRID = ("code", "code id_token", "code token", "code id_token token")
 
 
@@ -51,4 +59,5 @@ REGISTERED = [
     _arguments(HYBRID, response_types=_HYBRID),
     _arguments(HYBRID_POST, response_types=_HYBRID),
     _arguments(PKCE, pkce=True),
+    _arguments(BACK_CHANNEL, "--backchannel-logout-uri", f"https://localhost:{BACK_CHANNEL_PORT}/ended?by=us"),
 ]

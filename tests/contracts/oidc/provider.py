@@ -42,6 +42,9 @@ class Provider(Site):
             "PASSWORDLESS_AUTH_LIMIT_SENDS_PER_ADDRESS": "",
             "PASSWORDLESS_AUTH_LIMIT_SENDS_PER_KNOWN_BROWSER": "",
             "SITE_URL": self.url,
+            # Clients of the tests are on this machine, and known by the same certificate.
+            "PASSWORDLESS_AUTH_OUTBOUND_NETWORKS": "127.0.0.0/8",
+            "SSL_CERT_FILE": str(self.certificate.file),
             **environment,
         }
         self._ahead = 0.0

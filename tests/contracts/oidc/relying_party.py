@@ -142,6 +142,15 @@ class RelyingParty:
             self.userinfo(token, sub=session.claims["sub"] if session.id_tokens else None)
         return session
 
+    def leave(self, agent: Agent, *, by_post: bool = False, confirms: bool = True, **params: str) -> Asked:
+        """Send the person to the end of their session; when a page asks whether they want that, they do."""
+        agent.seen.clear()
+        endpoint = self.metadata["end_session_endpoint"]
+        outcome = agent.open(endpoint, params) if by_post else agent.open(f"{endpoint}?{urlencode(params)}")
+        if confirms and isinstance(outcome, Page) and outcome.name == "logout_confirm":
+            outcome = agent.presses(outcome, "allow")
+        return Asked(params, outcome, list(agent.seen))
+
     # -- answers
 
     def landed(self, asked: Asked) -> dict[str, str]:
