@@ -10,5 +10,6 @@ def hello(request):
 
 urlpatterns = [
     path("", include("passwordless_auth.urls")),
+    path("", include("passwordless_auth.oidc.urls")),
     path("recent/", recent_sign_in_required(hello)),
 ]
