@@ -41,9 +41,13 @@ class _RegistrationView(View):
             return self.refuse("not_found", "Clients do not register themselves here.", status=404)
         self.requester = Requester.from_request(request)
         try:
-            return super().dispatch(request, *args, **kwargs)
+            return self.barred(request, **kwargs) or super().dispatch(request, *args, **kwargs)
         except Refused as refusal:
             return self.refuse(refusal.error, refusal.description)
+
+    def barred(self, request: HttpRequest, **kwargs: Any) -> HttpResponseBase | None:
+        """The answer to who may not come in; ``None`` for who may."""
+        return None
 
     def refuse(self, error: str, description: str, *, status: int = 400) -> HttpResponse:
         response = self.respond({"error": error, "error_description": description}, status=status)
@@ -112,13 +116,13 @@ class RegistrationView(_RegistrationView):
 
     http_method_names = ("get", "head", "put", "delete", "options")
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def barred(self, request: HttpRequest, **kwargs: Any) -> HttpResponseBase | None:
         self.registered = None
-        if _dot.oauth2_settings.DCR_ENABLED and request.method != "OPTIONS":
+        if request.method != "OPTIONS":
             self.registered = _dot.registration_of(request, kwargs["client_id"])
             if self.registered is None:
                 return self.refuse("invalid_token", "This is not the registration access token.", status=401)
-        return super().dispatch(request, *args, **kwargs)
+        return None
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return self.respond(self.told(*self._registration()))
