@@ -3,3 +3,11 @@
 from example_project.settings import *  # noqa: F403
 
 PASSWORDLESS_AUTH_OIDC_CLAIMS = "tests.contracts.oidc.host.claims"
+
+# Clients register themselves: off by default, and on for the modules of that.
+OAUTH2_PROVIDER = {
+    "DCR_ENABLED": True,
+    "DCR_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.dcr.AllowAllDCRPermission"],
+}
+PASSWORDLESS_AUTH_OIDC_REGISTRATION_PKCE = False
+PASSWORDLESS_AUTH_OIDC_LIMIT_REGISTRATIONS_PER_IP = ""
