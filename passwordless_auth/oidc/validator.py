@@ -79,6 +79,8 @@ class Validator(RequestValidator):  # type: ignore[misc]  # untyped
         with its client: then that is not asked a second time. Raises InvalidClientError."""
         named = self._row_of(request)
         request.client = clients.authenticate(request.credentials_given, known=getattr(named, "application", None))
+        if not request.client.is_usable(request):  # a host's own Application may say so
+            raise errors.InvalidClientError
         request.client_id = request.client.client_id
         return True
 

@@ -480,8 +480,9 @@ def test_the_address_that_it_was_not_registered_with_gets_nothing(stranger, brow
 # -- the host's own word
 
 
-def test_a_client_that_the_host_calls_unusable_is_nobody(app, monkeypatch):
-    assert app.ask().status_code == 303
+def test_a_client_that_the_host_calls_unusable_is_nobody(signed_in, monkeypatch):
+    tokens = signed_in.tokens(scope="openid offline_access")
     monkeypatch.setattr(APPLICATION, "is_usable", lambda self, request: False)
 
-    assert app.ask().status_code == 400
+    assert signed_in.ask().status_code == 400
+    assert signed_in.refresh(tokens["refresh_token"]).json() == {"error": "invalid_client"}
