@@ -181,14 +181,14 @@ def check_what_may_register(**_kwargs: Any) -> Iterator[Message]:
         return
     if set(settings.OIDC_REGISTRATION_RESPONSE_TYPES) - {"code", "none"}:
         yield _weak(
-            114,
+            115,
             "PASSWORDLESS_AUTH_OIDC_REGISTRATION_RESPONSE_TYPES has more than “code”: clients that register themselves "
             "switch tokens in the browser on for themselves.",
             "Leave it out, and switch response types on for the one client that needs them, in the admin.",
         )
     if not settings.OIDC_REGISTRATION_PKCE:
         yield _weak(
-            115,
+            116,
             "PASSWORDLESS_AUTH_OIDC_REGISTRATION_PKCE is off: clients that register themselves do without PKCE.",
             "Leave it out, and switch PKCE off for the one client that needs it, in the admin.",
         )

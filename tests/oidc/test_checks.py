@@ -118,8 +118,8 @@ def test_what_the_host_says_stays(settings):
 @pytest.mark.parametrize(
     ("ident", "name", "value"),
     [
-        ("W114", "OIDC_REGISTRATION_RESPONSE_TYPES", ["code", "id_token"]),
-        ("W115", "OIDC_REGISTRATION_PKCE", False),
+        ("W115", "OIDC_REGISTRATION_RESPONSE_TYPES", ["code", "id_token"]),
+        ("W116", "OIDC_REGISTRATION_PKCE", False),
     ],
 )
 def test_what_clients_may_register_themselves_for_is_told_where_they_may(settings, ident, name, value):
