@@ -1,5 +1,6 @@
 """What somebody may try who means ill: a person at their own browser, a Client, a stranger with a link."""
 
+import hashlib
 import json
 import logging
 import secrets
@@ -9,6 +10,9 @@ from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.db import connection
 from django.test import RequestFactory
 from django.urls import reverse
 from django.utils import timezone
@@ -18,7 +22,7 @@ from oauth2_provider.scopes import SettingsScopes
 from oauthlib import common
 
 from passwordless_auth.flows import purging
-from passwordless_auth.models import Event, SignIn, Totp
+from passwordless_auth.models import Delivery, Event, SignIn, Totp
 from passwordless_auth.oidc import claims
 from passwordless_auth.oidc.models import (
     AccessTokenOrigin,
@@ -657,3 +661,85 @@ def test_people_of_auth0_are_called_by_their_addresses(app, browser):
 
     assert (about["name"], about["nickname"]) == ("ada@example.com", "ada")
     assert "email" not in about
+
+
+# -- what a stolen database tells
+
+
+def everything_that_is_kept():
+    """All rows of all tables, as text; what is compressed or in base64 as it was before, too."""
+    found = []
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
+            found += [str(value) for row in cursor.fetchall() for value in row]
+    found += [str(SessionStore(row.session_key).load()) for row in Session.objects.all()]
+    return "\n".join(found)
+
+
+def test_no_row_has_a_code_a_token_or_a_secret(app, browser, settings):
+    ClientSettings.objects.update(
+        backchannel_logout_uri="https://app.example/logout", response_types=["code", "code id_token token"]
+    )
+    browser.sign_in()
+    answer = app.answer(app.ask(scope=OFFLINE, response_type="code id_token token"))
+    used = answer["code"]
+    assert app.redeem(used).status_code == 200
+    unused, verifier = app.code(scope=OFFLINE), app.verifier
+    first = app.tokens(scope=OFFLINE)
+    second = app.refresh(first["refresh_token"]).json()
+    app.refresh(first["refresh_token"])
+    app.ask(prompt="login")
+    browser.submit("/logout/")
+
+    kept = everything_that_is_kept()
+
+    for value in (
+        *(used, unused, verifier, app.verifier, app.secret, answer["access_token"], answer["id_token"]),
+        *(tokens[name] for tokens in (first, second) for name in ("access_token", "refresh_token", "id_token")),
+    ):
+        assert value not in kept
+    assert hashlib.sha256(unused.encode()).hexdigest() in kept  # it was looked at
+    assert Delivery.objects.filter(kind="backchannel_logout").exists()
+
+
+# -- the port of this machine
+
+
+@pytest.mark.parametrize(
+    ("kind", "registered", "asked"),
+    [
+        ("web", "http://127.0.0.1/cb", "http://127.0.0.1:5000/cb"),
+        ("spa", "http://127.0.0.1:3000/cb", "http://127.0.0.1:5000/cb"),
+        ("native", "http://localhost/cb", "http://localhost:5000/cb"),
+        ("native", "http://app.example/cb", "http://app.example:5000/cb"),
+        ("native", "https://127.0.0.1/cb", "https://127.0.0.1:5000/cb"),
+        ("native", "http://127.0.0.1/cb", "http://user@127.0.0.1:5000/cb"),
+        ("native", "http://127.0.0.1/cb", "http://127.0.0.1:5000@evil.example/cb"),
+        ("native", "http://127.0.0.1/cb", "http://127.0.0.1:5000\\@evil.example/cb"),
+        ("native", "http://127.0.0.1/cb", "http://127.0.0.1:99999/cb"),
+        ("native", "http://127.0.0.1/cb", "http://127.0.0.1:-1/cb"),
+        ("native", "http://127.0.0.1/cb", "http://127.0.0.1:/cb"),
+        ("native", "http://127.0.0.1/cb", "http://127.0.0.1:05000/cb"),
+        ("native", "http://127.0.0.1/cb", "http://127.0.0.1:5000/cb/../x"),
+        ("native", "http://127.0.0.1/cb", "HTTP://127.0.0.1:5000/cb"),
+        ("native", "http://127.0.0.1/cb", "http://127.1:5000/cb"),
+        ("native", "http://127.0.0.1/cb", "http://2130706433:5000/cb"),
+        ("native", "http://127.0.0.1/cb", "http://127.0.0.1.evil.example:5000/cb"),
+        ("native", "http://127.0.0.1/cb", "http://127.0.0.2:5000/cb"),
+        ("native", "http://[::1]/cb", "http://[::1%25lo]:5000/cb"),
+        ("native", "http://[::1]/cb", "http://[0:0:0:0:0:0:0:1]:5000/cb"),
+        ("native", "http://[::1]/cb", "http://[::ffff:127.0.0.1]:5000/cb"),
+        ("native", "com.example.app:/cb", "com.example.app:/cb:5000"),
+        ("native", "com.example.app:/cb", "COM.EXAMPLE.APP:/cb"),
+        ("native", "com.example.app:/cb", "javascript:alert(1)"),
+        ("native", "com.example.app:/cb", "data:text/html,x"),
+    ],
+    ids=str,
+)
+def test_only_the_port_of_a_native_app_s_loopback_address_is_free(browser, kind, registered, asked):
+    make_client(public=True, kind=kind, redirect_uris=registered)
+    browser.sign_in()
+    app = RelyingParty(browser, secret=None, redirect_uri=asked)
+
+    assert app.ask().status_code == 400

@@ -7,7 +7,7 @@ from django.test import Client
 from oauth2_provider.models import AccessToken, RefreshToken
 
 from passwordless_auth.oidc import validator
-from passwordless_auth.oidc.models import AccessTokenOrigin, Authorization
+from passwordless_auth.oidc.models import AccessTokenOrigin, Authorization, Consent
 from tests.conftest import Browser
 from tests.oidc.relying_party import RelyingParty, make_client, query_of
 
@@ -90,6 +90,20 @@ def test_one_request_goes_on_once_in_twenty_tabs(app, browser):
 
     assert sorted(response.status_code for response in answers) == [303] + [410] * 19
     assert Authorization.objects.count() == before + 1
+
+
+def test_one_consent_in_twenty_tabs(app, browser):
+    make_client("foreign", first_party=False)
+    foreign = RelyingParty(browser, "foreign")
+    onward = foreign.ask().url
+    page = browser.get(onward).content.decode()
+    person = page.partition('name="person" value="')[2].partition('"')[0]
+
+    answers = together(partial(tab.submit, onward, {"allow": "1", "person": person}) for tab in tabs(browser, 20))
+
+    assert {response.status_code for response in answers} == {303}
+    assert Consent.objects.count() == 1
+    assert "code" in foreign.answer(browser.get(onward))
 
 
 def test_signing_out_while_a_code_is_redeemed_leaves_no_token_that_opens_anything(app, browser):
