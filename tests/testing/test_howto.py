@@ -19,7 +19,7 @@ from tests_of_passwordless_auth import *
 
 ROOT_URLCONF = "mysite.urls"
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
-INSTALLED_APPS = [app for app in INSTALLED_APPS if app != "tests"]
+INSTALLED_APPS = [app for app in INSTALLED_APPS if app not in {"tests", "oauth2_provider", "passwordless_auth.oidc"}]
 globals().pop("PASSWORDLESS_AUTH_PASSKEY_ORIGINS", None)
 """
 
