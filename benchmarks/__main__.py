@@ -26,11 +26,12 @@ from .contestants import CONTESTANTS, Contestant, Flow
 
 ROOT: Final = Path(__file__).parents[1]
 FLOOR: Final = next(iter(CONTESTANTS))
-OURS: Final = "passwordless_auth"
+OURS: Final = ("passwordless_auth", "passwordless_auth.oidc")
 
 TABLES: Final = {
     "message": "E-mail code or link: ask and redeem",
     "passkey": "Passkey: options and verify",
+    "oidc": "OpenID Connect: authorize, token, userinfo",
 }
 
 #: Seconds for one order to a worker, setting up its database included.
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for kind in missing:
             print(f"{kind.name}: not installed")
         for run in runs:
-            if options.profile and run.name == OURS and not run.failure:
+            if options.profile and run.name in OURS and not run.failure:
                 print(f"\n{run.title}\n{run.worker.order(do='profile', flow=run.index, times=options.profile)}")
     failures = [run for run in runs if run.failure]
     for run in failures:

@@ -36,13 +36,17 @@ class Browser:
         self.token = "Tk" * 16  # Django compares cookie and field; who made the token does not matter to it
         self.cookies = {"csrftoken": self.token}
 
-    def get(self, url: str, *, expect: int, **headers: str) -> Response:
+    def get(self, url: str, *, expect: int | tuple[int, ...], **headers: str) -> Response:
         return self._ask("GET", url, expect=expect, headers=headers)
 
     def submit(self, url: str, fields: dict[str, str], *, expect: int) -> Response:
         """A form of a page of the site."""
         body = urlencode({**fields, "csrfmiddlewaretoken": self.cookies["csrftoken"]}).encode()
         return self._ask("POST", url, body, "application/x-www-form-urlencoded", expect=expect)
+
+    def send_form(self, url: str, fields: dict[str, str], *, expect: int = 200) -> Response:
+        """A form from elsewhere, as the server of an OAuth client sends it."""
+        return self._ask("POST", url, urlencode(fields).encode(), "application/x-www-form-urlencoded", expect=expect)
 
     def send(self, url: str, content: Any, *, expect: int = 200) -> Response:
         """JSON, as a script of a page of the site sends it."""
@@ -56,7 +60,7 @@ class Browser:
         body: bytes = b"",
         content_type: str = "",
         *,
-        expect: int,
+        expect: int | tuple[int, ...],
         headers: dict[str, str] | None = None,
     ) -> Response:
         path, _mark, query = url.partition("?")
@@ -96,7 +100,7 @@ class Browser:
         for name, value in begun[1]:
             if name == "Set-Cookie":
                 self._keep(value)
-        if response.status != expect:
+        if response.status not in (expect if isinstance(expect, tuple) else (expect,)):
             raise UnexpectedAnswerError(f"{method} {path}: {response.status}, not {expect}: {answer[:500]!r}")
         return response
 

@@ -60,6 +60,12 @@ class Meter:
             self._switch(None)
 
     @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What happens here, between two requests, is not what is measured: the database's share of it is dropped."""
+        yield
+        self._database_at = self._read_database()
+
+    @contextmanager
     def mail(self) -> Iterator[None]:
         before = self._part
         self._switch("mail")

@@ -36,10 +36,13 @@ def row(table, title):
 
 @pytest.mark.slow
 def test_the_benchmark_signs_in_by_every_flow_of_ours_and_of_the_floor():
-    table = run("--rounds", "1", "--flows", "1", "--only", "passwordless_auth")
+    table = run("--rounds", "1", "--flows", "1", "--only", "passwordless_auth", "passwordless_auth.oidc")
 
     assert row(table, "floor: code")[0] == "4 + 2"
     assert row(table, "floor: passkey")[0] == "6 + 2"
+    assert row(table, "floor: public client")[0] == "6 + 2"
+    for client in ("public client", "client with a secret"):
+        assert row(table, f"passwordless_auth.oidc: {client}")[0].startswith("10 + ")
     for flow in ("code", "link", "passkey"):
         statements, app, *_rest = row(table, f"passwordless_auth: {flow}")
         assert re.fullmatch(r"\d+ \+ \d+", statements)
