@@ -2,6 +2,9 @@
 
 from example_project.settings import *  # noqa: F403
 
+# Everybody here comes from one address.
+PASSWORDLESS_AUTH_OIDC_LIMIT_REQUESTS_PER_IP = ""
+
 PASSWORDLESS_AUTH_OIDC_CLAIMS = "tests.contracts.oidc.host.claims"
 
 # Clients register themselves: off by default, and on for the modules of that.

@@ -16,6 +16,8 @@ from .agent import Agent, Page
 from .relying_party import RelyingParty, unsigned
 from .variants import only
 
+pytestmark = pytest.mark.slow
+
 #: Those in which the ID token comes through the browser.
 nonce_is_required = only("id_token", "id_token token", "code id_token", "code id_token token")
 #: Those in which an access token is given at all.
