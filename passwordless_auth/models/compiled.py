@@ -97,7 +97,8 @@ class _WrittenSelect:
     """The SQL of a query for one database, and how a row of its answer becomes models."""
 
     def __init__(self, query: Any, alias: str, names: Iterable[str]) -> None:
-        compiler = query.get_compiler(using=alias)
+        # Of a query of its own: writing it changes it, and another thread may be at the same.
+        compiler = query.chain().get_compiler(using=alias)
         self._alias = alias
         self._text = _Text(*compiler.as_sql(), names=names)
         columns = [column for column, _sql, _alias in compiler.select]
