@@ -252,13 +252,10 @@ def _remember(application: Any, client: ClientSettings, secret: str, made_of: st
     client.secret_of = made_of
     client.secret_digest = derivation.client_secret_digest(secret, made_of=made_of)
     if client._state.adding:
-        # It was there before us. From now on what django-oauth-toolkit let it do is written down.
-        columns = [field.name for field in client._meta.concrete_fields if not field.is_relation]
-        _row, made = ClientSettings.objects.get_or_create(
-            application=application, defaults={name: getattr(client, name) for name in columns}
-        )
-        if made:
-            return
+        # It was there before us. From now on what django-oauth-toolkit let it do is written down. Of several requests
+        # that come first, one writes: the others had the same to write.
+        ClientSettings.objects.bulk_create([client], ignore_conflicts=True)
+        return
     ClientSettings.objects.filter(pk=application.pk).update(
         secret_of=client.secret_of, secret_digest=client.secret_digest
     )

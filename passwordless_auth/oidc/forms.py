@@ -21,7 +21,8 @@ from ..conf import settings as site
 from ..models import Level
 from ..models.event import record
 from ..requester import Operator, Requester
-from . import _dot, clients, keys, uris
+from . import _dot, claims, clients, keys, uris
+from .conf import settings
 from .models import ClientSettings
 
 if TYPE_CHECKING:
@@ -424,6 +425,7 @@ class ClientForm(ModelForm):
         """Put what was asked for into the two rows, and give the client a secret where it needs one."""
         data, application, client = self.cleaned_data, self.instance, self.settings
         had = client.auth_method if application.pk is not None else None
+        sector = claims.sector_of(client) if application.pk is not None else ""
         public = data["kind"] in {Kind.SPA, Kind.NATIVE}
         application.name, application.client_id = data["name"], data["client_id"]
         for name in ("redirect_uris", "post_logout_redirect_uris", "allowed_origins"):
@@ -435,6 +437,9 @@ class ClientForm(ModelForm):
         for name in _OF_SETTINGS:
             setattr(client, name, data[name])
         client.requires_pkce = not data["no_pkce"]
+        if not client.sector_identifier and (client.subject_type or settings.OIDC_SUBJECT) == "pairwise":
+            # Written down once: with another first address, all its people would be strangers to it.
+            client.sector_identifier = sector or claims.sector_of(client)
         if client.auth_method != AuthMethod.SECRET_JWT:
             client.secret_sealed = ""
         if self._needs_secret(had):

@@ -89,3 +89,36 @@ def test_a_stolen_passkey_is_blocked_and_its_owner_is_out(root, people, guarded_
     assert "is blocked" in message["subject"]
     assert "The people who run Example did this." in message["text"]
     assert re.search(r"passkey_blocked", root.page.goto(f"{root.site.url}/admin/passwordless_auth/event/").text())
+
+
+def test_a_client_is_added_and_shows_its_secret_once(root):
+    page = root.page
+    page.goto(f"{root.site.url}/admin/oauth2_provider/application/")
+    page.get_by_role("link", name="Add a client").click()
+    expect(page.get_by_role("group", name="Kind")).to_be_visible()
+    page.get_by_label("Web application").check()
+    page.get_by_label("Name:").fill("The shop")
+    page.get_by_label("Redirect URIs:", exact=True).fill("https://shop.example/*")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("https://shop.example/* has a “*”.")).to_be_visible()
+    page.get_by_label("Redirect URIs:", exact=True).fill("https://shop.example/signed-in")
+    page.get_by_role("button", name="Save", exact=True).click()
+
+    expect(page.get_by_role("heading", name="The secret of “The shop”")).to_be_visible()
+    secret = page.locator("[data-secret]").inner_text()
+    assert len(secret) >= 43
+    expect(page.get_by_text("authorize_redirect")).to_be_visible()
+    page.get_by_text("What every library asks for").click()
+    expect(page.get_by_text("OIDC_REDIRECT_URI=https://shop.example/signed-in")).to_be_visible()
+
+    page.get_by_role("link", name="I have copied it").click()
+    expect(page.get_by_role("heading", name="Client", exact=True)).to_be_visible()
+    assert secret not in page.content()
+    page.get_by_text("How people sign in for it").click()
+    page.get_by_label("Wrong codes:").fill("6")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("less than or equal to 5")).to_be_visible()
+
+    page.goto(page.url.replace("/change/", "/new-secret/"))
+    page.get_by_role("button", name="Make a new secret").click()
+    expect(page.locator("[data-secret]")).not_to_have_text(secret)

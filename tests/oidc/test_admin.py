@@ -1,6 +1,10 @@
 """Clients in the admin: a form that a person understands, a secret that is shown once, and what to paste."""
 
 import re
+import shlex
+import shutil
+import subprocess
+from urllib.parse import unquote
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -12,6 +16,7 @@ from oauth2_provider.models import get_access_token_model, get_application_model
 
 from passwordless_auth.models import Event
 from passwordless_auth.oidc import clients
+from passwordless_auth.oidc.admin import snippets
 from passwordless_auth.oidc.clients import Credentials
 from passwordless_auth.oidc.models import ClientSettings
 from passwordless_auth.testing import signed_in_client
@@ -327,6 +332,19 @@ def test_a_secret_that_signs_is_kept_so_that_it_can_be_used(admin_client):
     assert ClientSettings.objects.get().secret_sealed == ""
 
 
+def test_a_pairwise_client_keeps_its_sector_whatever_becomes_of_its_addresses(admin_client):
+    admin_client.post(ADD, said(subject_type="pairwise"))
+    application = APPLICATION.objects.get()
+    page = change(application)
+    admin_client.post(page, {**fields_of(admin_client, page), "redirect_uris": "https://new.example/cb"})
+
+    assert APPLICATION.objects.get().redirect_uris == "https://new.example/cb"
+    assert ClientSettings.objects.get().sector_identifier == "rp.example"
+    ClientSettings.objects.update(sector_identifier="")  # made elsewhere
+    admin_client.post(page, {**fields_of(admin_client, page), "redirect_uris": "https://other.example/cb"})
+    assert ClientSettings.objects.get().sector_identifier == "new.example"
+
+
 # -- a new secret
 
 
@@ -504,6 +522,25 @@ def test_there_is_something_to_paste_for_each_kind(admin_client, facts, titles):
     found = re.findall(r"<summary>([^<]+)</summary>", html.partition("pa-snippets")[2])
     assert [title for title, text in zip(titles, found, strict=True) if text.startswith(title)] == titles
     assert "http://testserver/" in html
+
+
+def test_what_is_pasted_can_be_run(admin_client, tmp_path):
+    """As far as a compiler can tell, with an id that needs quotes."""
+    odd = 'a "client"\\: 100%'
+    for kind, public in (("web", False), ("spa", True), ("native", True), ("m2m", False)):
+        application = make_client(f"{odd} {kind}", kind=kind, public=public)
+        for snippet in snippets.of(application):
+            title = str(snippet.title)
+            if title.startswith("Authlib"):
+                compile(snippet.text, "snippet", "exec")
+            elif title == "curl":
+                command = shlex.split(snippet.text.partition("\n")[2])
+                assert command[:2] == ["curl", "--user"]
+                assert unquote(command[2].rpartition(":")[0]) == application.client_id
+            elif "client" in title and shutil.which("node"):
+                script = tmp_path / "snippet.mjs"
+                script.write_text(snippet.text)
+                subprocess.run(["node", "--check", str(script)], check=True, capture_output=True)
 
 
 def test_what_is_pasted_is_quoted(admin_client):
