@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from django.db import router, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -166,8 +165,8 @@ def sector_of(client: ClientSettings) -> str:
     web. What comes back to the person's own device shares no sector with others that do."""
     if client.sector_identifier:
         return client.sector_identifier
-    hosts = [urlsplit(uri).hostname or "" for uri in client.application.redirect_uris.split()]
-    return next((host for host in hosts if host and host not in uris.LOOPBACK), client.application.client_id)
+    hosts = [uris.web_host(uri) for uri in client.application.redirect_uris.split()]
+    return next((host for host in hosts if host), client.application.client_id)
 
 
 def _first_kind(profile: Profile) -> str:

@@ -24,6 +24,7 @@ from ..requester import Operator, Requester
 from . import _dot, claims, clients, keys, uris
 from .conf import settings
 from .models import ClientSettings
+from .requests import can_be_kept
 
 if TYPE_CHECKING:
     ModelForm = forms.ModelForm[Any]  # generic for the type checker only
@@ -120,6 +121,8 @@ class Keys(forms.CharField):
 
 def check_keys(jwks: Any) -> None:
     """Whether it is a JWK Set of public keys that can be used. Raises ValidationError."""
+    if not can_be_kept(jwks):
+        raise ValidationError(_("This is not JSON."))
     members = jwks.get("keys") if isinstance(jwks, Mapping) else None
     if not isinstance(members, list) or not members or not all(isinstance(member, Mapping) for member in members):
         raise ValidationError(_("This is not a set of keys: {“keys”: […]}."))

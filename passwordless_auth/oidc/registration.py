@@ -13,6 +13,7 @@ from django.utils.translation import override
 from .conf import settings
 from .forms import ClientForm
 from .models import ClientSettings
+from .uris import web_host
 
 Kind = ClientSettings.Kind
 AuthMethod = ClientSettings.AuthMethod
@@ -179,7 +180,7 @@ def _sector(subject_type: str, uris: list[str]) -> str:
     pairwise = (subject_type or settings.OIDC_SUBJECT) == "pairwise"
     if pairwise and len(hosts) > 1:
         raise _bad("subject_type: for pairwise, redirect_uris have one host.")
-    return min(hosts, default="") if pairwise else ""
+    return web_host(uris[0]) if pairwise and uris else ""
 
 
 def _host(uri: str) -> str:

@@ -107,6 +107,17 @@ def _printable(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "", name)[:40]
 
 
+def can_be_kept(value: Any) -> bool:
+    """Whether a column of JSON holds it. What Python takes for JSON, databases may not: NUL, half of a surrogate pair,
+    and what is no number (RFC 8259 §6, §8.2)."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, RecursionError):
+        return False
+    return "\\u0000" not in text
+
+
 def sorted_words(text: str) -> str:
     """A space-separated set in the one order that we keep: ``"token code"`` is ``"code token"``."""
     return " ".join(sorted(set(text.split())))
@@ -202,11 +213,9 @@ def _claims(request: Request) -> dict[str, Any]:
         return {}
     try:
         given = json.loads(request.claims)
-        # Databases hold neither half of a surrogate pair, nor what is no number: for them it is no JSON.
-        json.dumps(given, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         given = None
-    if not isinstance(given, dict) or "\\u0000" in request.claims:
+    if not isinstance(given, dict) or not can_be_kept(given):
         raise _bad_claims(request)
     found = {}
     for member in ("id_token", "userinfo"):

@@ -83,6 +83,17 @@ def check_origin(uri: str) -> None:
         )
 
 
+def web_host(uri: str) -> str:
+    """The host of an address on the web; "" for what can't be read, and for one on the person's own device, which is
+    nobody's for certain."""
+    try:
+        url = urlsplit(uri)
+    except ValueError:
+        return ""
+    host = url.hostname or ""
+    return host if url.scheme in {"http", "https"} and host not in LOOPBACK else ""
+
+
 def lines(text: str) -> list[str]:
     """What somebody wrote down line by line, each once."""
     return list(dict.fromkeys(text.split()))

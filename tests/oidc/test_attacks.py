@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import connection
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 from django.views.debug import ExceptionReporter
@@ -35,6 +35,7 @@ from passwordless_auth.testing import outbox, totp_code
 from tests.conftest import Browser
 from tests.passkeys import ORIGIN, send, with_passkey
 from tests.passkeys import sign_in as sign_in_with_passkey
+from tests.recovery import make_codes, recover
 from tests.totp import answer as answer_with_app
 from tests.totp import code_of, first_step, sign_in_with_app, with_app
 
@@ -529,8 +530,8 @@ def test_who_asks_for_a_name_is_not_given_an_address(app, browser):
 
     for scope in ("openid profile", "openid avatar"):
         tokens = app.tokens(scope=scope)
-        assert "ada" not in json.dumps(app.userinfo(tokens["access_token"]).json()).lower()
-        assert "ada" not in json.dumps(app.claims(tokens["id_token"])).lower()
+        for told in (app.userinfo(tokens["access_token"]).json(), app.claims(tokens["id_token"])):
+            assert not {"name", "nickname", "email"} & told.keys()
 
     with_address = app.userinfo(app.tokens(scope="openid profile email")["access_token"]).json()
     assert (with_address["email"], with_address["name"]) == ("ada@example.com", "ada@example.com")
@@ -743,3 +744,109 @@ def test_only_the_port_of_a_native_app_s_loopback_address_is_free(browser, kind,
     app = RelyingParty(browser, secret=None, redirect_uri=asked)
 
     assert app.ask().status_code == 400
+
+
+# -- clients that nobody has looked at
+
+
+ANYBODY_MAY_REGISTER = {
+    "DCR_ENABLED": True,
+    "DCR_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.dcr.AllowAllDCRPermission"],
+}
+
+
+def register(settings, **metadata):
+    settings.OAUTH2_PROVIDER = ANYBODY_MAY_REGISTER
+    body = json.dumps(metadata)
+    return Client(raise_request_exception=False).post("/openid/register", body, content_type="application/json")
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), "\ud800", "\0", {"\ud800": 1}, [[[{}]]]], ids=repr)
+@pytest.mark.parametrize("where", ["key", "set", "metadata"])
+def test_no_metadata_bring_an_error_of_ours(db, settings, odd, where):
+    key = {"kty": "EC", "crv": "P-256", "x": KEY_X, "y": KEY_Y}
+    jwks = {"keys": [{**key, "odd": odd} if where == "key" else key]}
+    metadata = {"redirect_uris": ["https://rp.example/cb"], "token_endpoint_auth_method": "private_key_jwt"}
+
+    response = register(
+        settings,
+        **metadata,
+        jwks={**jwks, "odd": odd} if where == "set" else jwks,
+        **({"odd": odd} if where == "metadata" else {}),
+    )
+
+    assert response.status_code in (201, 400), response.content
+    assert response.status_code == 201 or where != "metadata"
+
+
+KEY_X = "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4"
+KEY_Y = "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"
+
+
+def test_who_registers_itself_has_no_rights_of_the_house(app, browser, settings):
+    told = register(
+        settings,
+        redirect_uris=["https://rp.example/cb"],
+        skip_authorization=True,
+        first_party=True,
+        minimum_level="",
+        client_id="app",
+        client_secret="chosen",
+    ).json()
+    browser.sign_in()
+    rp = RelyingParty(browser, told["client_id"], secret=told["client_secret"], redirect_uri="https://rp.example/cb")
+
+    assert told["client_id"] != "app"
+    assert told["client_secret"] != "chosen"
+    consent_page(browser, rp.ask())
+
+
+@pytest.mark.parametrize("redirect_uri", ["http://127.0.0.1/cb", "http://[::1]/cb", "com.example.app:/cb"])
+def test_native_apps_that_register_themselves_share_no_sector(browser, settings, redirect_uri):
+    subjects = set()
+    browser.sign_in()
+    for _app in range(2):
+        told = register(
+            settings,
+            redirect_uris=[redirect_uri],
+            application_type="native",
+            token_endpoint_auth_method="none",
+            subject_type="pairwise",
+        ).json()
+        rp = RelyingParty(browser, told["client_id"], secret=None, redirect_uri=redirect_uri)
+        answer = rp.answer(browser.get(allow(browser, consent_page(browser, rp.ask()))))
+        subjects.add(rp.claims(rp.redeem(answer["code"]).json()["id_token"])["sub"])
+
+    assert len(subjects) == 2
+
+
+def test_the_token_of_a_registration_opens_nothing_else(app, browser, settings):
+    told = register(settings, redirect_uris=["https://rp.example/cb"]).json()
+    token = told["registration_access_token"]
+    rp = RelyingParty(browser, told["client_id"], secret=told["client_secret"])
+
+    assert rp.userinfo(token).status_code in (401, 403)
+    assert rp.back.get("/resource/", headers={"Authorization": f"Bearer {token}"}).status_code == 403
+    assert rp.refresh(token).status_code == 400
+    other = register(settings, redirect_uris=["https://two.example/cb"]).json()
+    page = other["registration_client_uri"].removeprefix("http://testserver")
+    for call in (rp.back.get, rp.back.delete):
+        assert call(page, headers={"Authorization": f"Bearer {token}"}).status_code == 401
+
+
+# -- a recovered session
+
+
+def test_a_recovery_opens_no_client(app, browser, other_browser):
+    """It may add a passkey, and nothing else."""
+    sign_in_with_passkey(browser, with_passkey(browser))
+    codes = make_codes(browser)
+    assert recover(other_browser, codes[0]).status_code == 303
+    assert other_browser.who()["level"] == "recovered"
+    thief = RelyingParty(other_browser)
+
+    assert thief.answer(thief.ask(prompt="none"))["error"] == "login_required"
+    asked = thief.ask()
+    assert asked.url.startswith("/login/?")
+    assert other_browser.get(query_of(asked.url)["next"]).url.startswith("/login/?")
+    assert not Authorization.objects.exists()
