@@ -6,6 +6,7 @@ Says what came of it: what the parent and the child sent.
 import json
 import os
 import signal
+import time
 
 import django
 
@@ -26,6 +27,11 @@ def main():
     assert start("parent@example.com") == 303
     assert sender.join(20)
     connections.close_all()
+    # A thread that is inside SQLite would leave the child SQLite's own locks, which no Python can take back: that is
+    # why nobody forks while work is going on. It has looked once for more to do, and waits at the queue again.
+    while sender._sweeping or not sender._swept_at:
+        time.sleep(0.01)
+    time.sleep(0.2)
 
     # At the worst moment: a thread of the parent is just looking into the queue. The child has its lock, and not it.
     sender._lock.acquire()
