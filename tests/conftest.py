@@ -1,10 +1,12 @@
+import asyncio
 import math
 import time
 import uuid
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.core.cache import cache
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django.utils import translation
 
@@ -36,6 +38,9 @@ def django_db_setup(django_db_setup, django_db_blocker):
     yield
     if connection.vendor != "postgresql":
         return
+    # What asynchronous views do in the database they do in one thread of the process, which keeps its connection.
+    with django_db_blocker.unblock():
+        asyncio.run(sync_to_async(connections.close_all)())
     others = "SELECT state, query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         end = time.monotonic() + 30
