@@ -311,8 +311,9 @@ def test_a_blocked_passkey_is_refused_with_a_clear_message_until_it_is_unblocked
     person.device.looks_away()
     person.opens("/login/", "login")
     with person.page.expect_response("**/login/passkey/verify/**") as answer:
-        person.device.answers()
+        # In this order: else the address field's own question may be answered, and not the button's.
         person.presses("Sign in with a passkey")
+        person.device.answers()
     person.device.looks_away()
     assert answer.value.status == 403
     expect(person.page.get_by_role("alert")).to_have_text("This passkey is blocked. Sign in another way to unblock it.")
