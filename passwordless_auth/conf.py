@@ -26,8 +26,7 @@ class Settings:
     """Reads ``PASSWORDLESS_AUTH_*`` from Django's settings; use the instance ``passwordless_auth.conf.settings``."""
 
     def _get(self, name: str, default: Any) -> Any:
-        # Not of the lazy object: most names are not set, and to it each of them is two exceptions.
-        return getattr(django_settings._wrapped, PREFIX + name, default)  # type: ignore[misc]
+        return getattr(django_settings, PREFIX + name, default)
 
     # -- where and who we are
 

@@ -1,5 +1,6 @@
 """The settings, as a host meets them."""
 
+import os
 import subprocess
 import sys
 from decimal import Decimal
@@ -138,3 +139,14 @@ def test_the_settings_of_django_that_the_host_chose_are_kept():
 
     assert done.stdout.split() == ["/door/", "/hall/"]
     assert global_settings.LOGIN_URL != "/door/"
+
+
+def test_the_first_setting_that_a_process_asks_for_is_the_host_s():
+    """Before anything of Django has been asked: its settings are read by that, and no default takes their place."""
+    program = "from passwordless_auth.conf import settings; print(settings.SITE_NAME)"
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.stdout == "Testserver\n", done.stderr
